@@ -130,6 +130,14 @@ static bool embedded_defaults(struct process *process, struct err *err) {
     return own_master_key(process, err);
 }
 
+static void allow_standalone(struct process *process) {
+    struct config *config = &process->config;
+    char separator = strchr(config->store, '?') ? '&' : '?';
+
+    snprintf(process->store_url, sizeof(process->store_url), "%s%callowStandalone=true", config->store, separator);
+    config->store = process->store_url;
+}
+
 static bool settle_config(struct process *process, const struct runtime_defaults *defaults, struct err *err) {
     struct config *config = &process->config;
     char host[128] = "localhost";
@@ -140,6 +148,7 @@ static bool settle_config(struct process *process, const struct runtime_defaults
     if (!config->store) return err_set(err, ERR_INVALID, "PENSTOCK_STORE is not set: write mongodb://HOST:PORT/DB?replicaSet=RS");
     if (!config->bus) return err_set(err, ERR_INVALID, "PENSTOCK_BUS is not set: write kafka://HOST:PORT");
     if (!config->egress) config->egress = "public";
+    if (config->allow_standalone && strncmp(config->store, "mongodb", 7) == 0) allow_standalone(process);
     gethostname(host, sizeof(host) - 1);
     const char *port = strrchr(config->admin_listen, ':');
     snprintf(process->name, sizeof(process->name), "%s-%s", host, port ? port + 1 : "0");
