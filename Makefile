@@ -57,10 +57,12 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 $(TESTS) $(BUILD)/tests/sim/sim: %: %.o $(SUPPORT) $(SERVICES:%=$(BUILD)/lib%.a) $(archives)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -ljq $(LDLIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -ljq $(LDLIBS)
 
 # What a folder of tests shares beside its programs.
-$(BUILD)/tests/conformance/kit_test: $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard tests/conformance/*.c)))
+others    = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard $1/*.c)))
+$(BUILD)/tests/conformance/kit_test: $(call others,tests/conformance)
+$(filter $(BUILD)/tests/unit/api/%,$(TESTS)): $(call others,tests/unit/api)
 $(BUILD)/tests/sim/sim: $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/sim.c,$(wildcard tests/sim/*.c)))
 
 tests: $(TESTS) $(BUILD)/tests/sim/sim

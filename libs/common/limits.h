@@ -10,8 +10,8 @@ enum {
     LIMIT_DEPTH = 128,                     /* nesting of JSON from outside */
     LIMIT_DEPTH_DEFINITION = 64,           /* nesting of a definition */
     LIMIT_YAML_NODES = 100 * 1000,         /* after expansion of aliases */
-    LIMIT_MESSAGE = 900 * 1024,            /* a bus message without its blobs */
     LIMIT_RECORD = 8 * 1024 * 1024,        /* a stored record */
+    LIMIT_MESSAGE = LIMIT_RECORD + 64 * 1024, /* a bus message: what a journal entry holds, and its envelope */
     LIMIT_RECORD_WARN = 1024 * 1024,
     LIMIT_NAME = 63,                       /* a DNS label */
     LIMIT_KEY = 128,                       /* a business key of an instance */

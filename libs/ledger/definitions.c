@@ -227,6 +227,16 @@ static struct str version_of(const struct record *record) {
     return rest;
 }
 
+static bool is_prerelease(struct str version) {
+    version = str_slice(version, 0, str_find_char(version, '+'));
+    return str_find_char(version, '-') < version.size;
+}
+
+bool definitions_is_newer(struct str version, struct str than) {
+    if (is_prerelease(version) != is_prerelease(than)) return is_prerelease(than);
+    return definition_version_compare(version, than) > 0;
+}
+
 MUST_USE bool definitions_latest(struct definitions *definitions, struct str namespace, struct str name, struct arena *arena,
         struct str *ret_version, struct err *err) {
     struct str workflow = str_format(arena, STR_FMT "/" STR_FMT, STR_ARG(namespace), STR_ARG(name));
@@ -240,7 +250,7 @@ MUST_USE bool definitions_latest(struct definitions *definitions, struct str nam
         if (!store_find(definitions->store, COLLECTION_WORKFLOWS, &query, arena, &records, &count, &query.after, err)) return false;
         for (size_t i = 0; i < count; i++) {
             struct str version = version_of(&records[i]);
-            if (!best.size || definition_version_compare(version, best) > 0) best = version;
+            if (!best.size || definitions_is_newer(version, best)) best = version;
         }
     } while (query.after.size);
     if (!best.size) return err_set(err, ERR_NOT_FOUND, "there is no workflow '" STR_FMT "'", STR_ARG(workflow));

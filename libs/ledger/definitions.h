@@ -21,6 +21,9 @@ MUST_USE bool definitions_acquire(struct definitions *definitions, struct str na
         const struct definition **ret, struct err *err);
 void definitions_release(struct definitions *definitions, const struct definition *definition); /* NULL is taken */
 
+/* True if `version` is chosen over `than` where none is asked for: by semver order, but a release before every pre-release. */
+bool definitions_is_newer(struct str version, struct str than);
+
 /* The newest version by semver order, pre-releases last (language.md, 2.5); in `arena`. Always asks the store.
  * Errors   NOT_FOUND, UNAVAILABLE */
 MUST_USE bool definitions_latest(struct definitions *definitions, struct str namespace, struct str name, struct arena *arena,

@@ -444,7 +444,7 @@ static bool follow_up(struct pass *pass, struct err *err) {
     if (!outbox_publish(&pass->outbox, orchestrator, err)) return err_wrap(err, "publish");
     for (size_t i = 0; i < pass->works.count; i++) {
         struct work *work = &pass->works.items[i];
-        if (work->lost) continue;
+        if (work->lost || work->finished) continue;
         bool dirty = work->held && !list_is_empty(&work->held->by_age);
         for (size_t m = 0; m < work->count; m++) {
             if (dirty) {
@@ -454,7 +454,7 @@ static bool follow_up(struct pass *pass, struct err *err) {
             }
         }
         count_ends(pass, work);
-        work->settled = true;
+        work->settled = work->finished = true;
         const struct instance *instance = work->commits ? work->result.instance : work->before;
         if (dirty && heads_is_urgent(instance, pass->now_ms)) urgent[count++] = work->held;
     }

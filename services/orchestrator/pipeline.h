@@ -46,7 +46,9 @@ struct work {
     struct journal_entry entry;
     struct record record;
     struct buf snapshot;                 /* of the result, until heads_hold takes it */
-    bool commits, lost, settled;
+    bool commits, lost;
+    bool settled;                        /* nothing more to decide: refused, quarantined, or through */
+    bool finished;                       /* its messages are done, or owed by its head */
 };
 
 struct works {
