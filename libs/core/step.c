@@ -367,7 +367,9 @@ static void advance(struct machine *machine, struct frame *frame) {
 }
 
 static bool has_budget(const struct machine *machine) {
-    return machine->tasks_left > 0 && arena_used(machine->arena) < LIMIT_STEP_BYTES && machine->effect_count < LIMIT_EFFECTS;
+    if (machine->turns >= machine->turns_max) return false;
+    if (machine->input->budget) return true;
+    return arena_used(machine->arena) - machine->arena_before < LIMIT_STEP_BYTES && machine->effect_count < LIMIT_EFFECTS;
 }
 
 static void run(struct machine *machine) {
@@ -377,7 +379,7 @@ static void run(struct machine *machine) {
         uint32_t id = (uint32_t)json_int64_or(json_at(instance->queue, machine->queue_head++), 0);
         struct frame *frame = instance_frame(instance, id);
         if (!frame || frame->phase == FRAME_OPEN) continue;
-        machine->tasks_left--;
+        machine->turns++;
         if (frame->phase == FRAME_READY) {
             enter(machine, frame);
         } else {
@@ -683,7 +685,8 @@ void step(struct arena *arena, const struct definition *definition, const struct
         .input = input,
         .instance = copy(before, arena),
         .frame_capacity = before ? before->frame_count : 0,
-        .tasks_left = LIMIT_STEP_TASKS,
+        .turns_max = input->budget ? input->budget - 1 : LIMIT_STEP_TASKS,
+        .arena_before = arena_used(arena),
     };
     struct instance *instance = machine.instance;
 
@@ -699,6 +702,7 @@ void step(struct arena *arena, const struct definition *definition, const struct
     settle(&machine);
     *ret = (struct step_result){
         .verdict = STEP_APPLIED,
+        .turns = machine.turns,
         .instance = instance,
         .effects = machine.effects,
         .effect_count = machine.effect_count,

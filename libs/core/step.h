@@ -34,6 +34,8 @@ struct input {
     enum input_kind kind;
     int64_t now_ms;    /* stamped by the runtime; step() never goes back behind the record's (R7) */
     int64_t version;   /* of the journal entry that will hold it; inputs of one entry share it */
+    uint32_t budget;   /* turns the step may take, plus one; 0: it decides by itself. A replay gives what was taken, as what
+                          memory a step needs is not part of its result */
     struct str id;     /* of a request from outside, to find repeats; empty: none */
     struct json body;
 };
@@ -79,6 +81,7 @@ enum step_verdict {
 
 struct step_result {
     enum step_verdict verdict;
+    uint32_t turns;                  /* taken */
     const struct instance *instance; /* `before` unless APPLIED */
     const struct effect *effects;
     size_t effect_count;

@@ -16,7 +16,8 @@ struct machine {
     struct fact *facts;
     size_t fact_count, fact_capacity;
     size_t queue_head;   /* of instance->queue */
-    uint32_t tasks_left; /* the budget */
+    uint32_t turns, turns_max;
+    size_t arena_before;
     bool applied;
 };
 

@@ -43,17 +43,17 @@ static struct json describe(struct origin origin, struct arena *arena) {
     return json_set(applied, STR("offset"), json_int64(origin.offset, arena), arena);
 }
 
-void ledger_apply(const struct definition *definition, const struct instance *before, const struct input *inputs, size_t count,
+void ledger_apply(const struct definition *definition, const struct instance *before, struct input *inputs, size_t count,
         int64_t version, struct origin applied, struct arena *arena, struct step_result *ret, enum step_verdict *ret_verdicts) {
     struct collected all = { .arena = arena };
     const struct instance *instance = before;
     enum step_verdict verdict = STEP_DUPLICATE;
 
     for (size_t i = 0; i < count; i++) {
-        struct input input = inputs[i];
         struct step_result one;
-        input.version = version;
-        step(arena, definition, instance, &input, &one);
+        inputs[i].version = version;
+        step(arena, definition, instance, &inputs[i], &one);
+        inputs[i].budget = one.turns + 1;
         if (ret_verdicts) ret_verdicts[i] = one.verdict;
         if (one.verdict != STEP_APPLIED) {
             if (verdict != STEP_APPLIED) verdict = one.verdict;
@@ -68,7 +68,8 @@ void ledger_apply(const struct definition *definition, const struct instance *be
     struct instance *noted = arena_new_one(arena, struct instance);
     *noted = *instance;
     noted->applied = describe(applied, arena);
-    *ret = (struct step_result){ verdict, noted, all.effects, all.effect_count, all.facts, all.fact_count };
+    *ret = (struct step_result){ .verdict = verdict, .instance = noted, .effects = all.effects, .effect_count = all.effect_count,
+        .facts = all.facts, .fact_count = all.fact_count };
 }
 
 /* ---- loading ---- */

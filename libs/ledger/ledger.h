@@ -21,11 +21,11 @@ struct loaded {
 };
 
 /* Applies the inputs of one journal entry, in order, to an instance (NULL: there is none yet): the loop over step() that a commit and
- * its replay share. All inputs get `version`.
+ * its replay share. All inputs get `version`; each gets the budget that its step took, which the entry has to keep.
  *
  * Out      *ret: the last step's instance with `applied` noted, all effects and facts; verdict APPLIED if one input was.
            ret_verdicts (may be NULL): one for each input */
-void ledger_apply(const struct definition *definition, const struct instance *before, const struct input *inputs, size_t count,
+void ledger_apply(const struct definition *definition, const struct instance *before, struct input *inputs, size_t count,
         int64_t version, struct origin applied, struct arena *arena, struct step_result *ret, enum step_verdict *ret_verdicts);
 
 /* Loads instances by id, in as few reads as there are entries above the furthest behind head (majority reads, R11).

@@ -20,6 +20,7 @@ static void encode_inputs(const struct journal_entry *entry, struct json_writer 
         json_put_c(writer, "kind", message_name((enum message_kind)input->kind));
         if (input->id.size) json_put_str(writer, "id", input->id);
         json_put_int64(writer, "now", input->now_ms);
+        json_put_int64(writer, "budget", input->budget);
         json_put(writer, "body", input->body);
         json_end_object(writer);
     }
@@ -90,7 +91,8 @@ static bool decode_input(struct json row, struct input *ret) {
     for (int kind = 0; kind <= MESSAGE_FAULT; kind++) {
         if (!str_equal(name, str_from(message_name((enum message_kind)kind)))) continue;
         *ret = (struct input){ .kind = (enum input_kind)kind, .id = json_str(json_get(row, STR("id"))),
-            .now_ms = json_int64_or(json_get(row, STR("now")), 0), .body = json_get(row, STR("body")) };
+            .now_ms = json_int64_or(json_get(row, STR("now")), 0),
+            .budget = (uint32_t)json_int64_or(json_get(row, STR("budget")), 0), .body = json_get(row, STR("body")) };
         return true;
     }
     return false;

@@ -22,7 +22,7 @@ struct journal_entry {
     int64_t version;
     struct str commit;            /* 32 hexadecimal digits: tells our insert from another's (R4) */
     struct str definition;        /* namespace/name/version */
-    const struct input *inputs;
+    struct input *inputs;
     size_t input_count;
     struct origin applied;        /* of the last input */
     const struct effect *effects;

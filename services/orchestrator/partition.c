@@ -202,7 +202,7 @@ static bool find_state(struct pass *pass, struct err *err) {
         struct held *held = held_find(pass->orchestrator->held, work->id);
         if (held) {
             if (!use_held(pass, work, held, err)) return false;
-        } else if (work->arrivals[0].input.kind == INPUT_START && !work->lost) {
+        } else if (work->arrivals[0].input.kind == INPUT_START && !work->must_load) {
             if (!prepare_start(pass, work, err)) return false;
         } else {
             missing[count++] = work;
@@ -474,7 +474,7 @@ static size_t restart_lost(struct pass *pass) {
             definitions_release(pass->orchestrator->definitions, work->definition);
         }
         buf_clear(&work->snapshot);
-        struct work again = { .id = work->id, .arrivals = work->arrivals, .count = work->count, .capacity = work->capacity, .lost = true };
+        struct work again = { .id = work->id, .arrivals = work->arrivals, .count = work->count, .capacity = work->capacity, .must_load = true };
         *work = again;
         count++;
     }

@@ -46,6 +46,7 @@ struct work {
     struct journal_entry entry;
     struct record record;
     struct buf snapshot;                 /* of the result, until heads_hold takes it */
+    bool must_load;                      /* lost an insert: what is stored decides */
     bool commits, lost;
     bool settled;                        /* nothing more to decide: refused, quarantined, or through */
     bool finished;                       /* its messages are done, or owed by its head */
