@@ -33,7 +33,7 @@ struct loop {
 
 void seat_wake(struct seat *seat) {
     lock_acquire(seat->lock);
-    if (seat->consumer) consumer_wake(seat->consumer);
+    if (seat->can_wake) consumer_wake(seat->consumer);
     lock_release(seat->lock);
 }
 
@@ -69,7 +69,11 @@ static bool open_inboxes(struct loop *loop, struct err *err) {
 
     if (!service->inboxes || service->inboxes[0] == TOPIC_NONE) return true;
     snprintf(group, sizeof(group), "penstock.%s", service->name);
-    return consumer_open(loop->seat.world->bus, service->tail ? NULL : group, service->inboxes, &callbacks, &loop->seat.consumer, err);
+    if (!consumer_open(loop->seat.world->bus, service->tail ? NULL : group, service->inboxes, &callbacks, &loop->seat.consumer, err)) return false;
+    lock_acquire(loop->seat.lock);
+    loop->seat.can_wake = true;
+    lock_release(loop->seat.lock);
+    return true;
 }
 
 MUST_USE bool loop_open(const struct world *world, const struct service *service, struct loop **ret, struct err *err) {
@@ -197,9 +201,10 @@ void loop_close(struct loop *loop) {
     if (!loop) return;
     struct consumer *consumer = loop->seat.consumer;
     lock_acquire(loop->seat.lock);
-    loop->seat.consumer = NULL;
+    loop->seat.can_wake = false;
     lock_release(loop->seat.lock);
     consumer_close(consumer);
+    loop->seat.consumer = NULL;
     if (loop->state) loop->service->close(loop->state);
     arena_free(loop->arena);
     arena_free(loop->tick_arena);

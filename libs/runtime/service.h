@@ -11,7 +11,8 @@ struct lock;
 struct seat {
     const struct world *world;
     struct consumer *consumer; /* of its inboxes; NULL while open() runs, and in services without inboxes */
-    struct lock *lock;         /* over `consumer`, for seat_wake */
+    struct lock *lock;         /* over `can_wake` */
+    bool can_wake;
 };
 
 /* Makes the service's loop turn at once (on_tick is called). Any thread. */

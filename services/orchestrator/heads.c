@@ -71,13 +71,13 @@ static bool decode(struct held *held, struct arena *arena, const struct instance
             && instance_decode(snapshot, held->definition, arena, ret, err);
 }
 
-static void settle(struct orchestrator *orchestrator, struct held *held, bool ended) {
+void heads_settle(struct orchestrator *orchestrator, struct held *held, bool drop) {
     for (size_t i = 0; i < held->owed_count; i++) {
         const struct owed *owed = &held->owed[i];
         consumer_done(orchestrator->seat->consumer, TOPIC_ORCHESTRATOR, owed->partition, owed->offset, owed->epoch);
     }
     held_set_clean(held);
-    if (ended) heads_drop(orchestrator, held);
+    if (drop) heads_drop(orchestrator, held);
 }
 
 static bool put(struct orchestrator *orchestrator, const struct record *records, size_t count, struct arena *arena, struct err *err) {
@@ -103,25 +103,41 @@ MUST_USE bool heads_write(struct orchestrator *orchestrator, struct held **helds
         tell_subscriptions(&outbox, helds[i], instances[i]);
     }
     if (!outbox_publish(&outbox, orchestrator, err)) return err_wrap(err, "telling the trigger");
-    for (size_t i = 0; i < count; i++) settle(orchestrator, helds[i], instance_has_ended(instances[i]));
+    for (size_t i = 0; i < count; i++) heads_settle(orchestrator, helds[i], instance_has_ended(instances[i]));
     return true;
 }
 
-MUST_USE bool heads_write_due(struct orchestrator *orchestrator, struct arena *arena, int64_t now_ms, int64_t *next_ms, struct err *err) {
-    struct held *due[HEADS_AT_ONCE];
+/* Takes those whose time has come off the list of those that owe a head. */
+static size_t take_due(struct orchestrator *orchestrator, int64_t now_ms, struct held **trusted, struct held **stale, size_t *ret_stale) {
+    struct held *oldest;
+    size_t count = 0;
 
-    for (;;) {
-        size_t count = 0;
-        struct held *oldest = held_oldest_dirty(orchestrator->held);
-        while (oldest && count < HEADS_AT_ONCE && oldest->dirty_since_ms + HEAD_AFTER_MS <= now_ms) {
-            list_remove(&oldest->by_age);
-            due[count++] = oldest;
-            oldest = held_oldest_dirty(orchestrator->held);
+    *ret_stale = 0;
+    while ((oldest = held_oldest_dirty(orchestrator->held)) && count + *ret_stale < HEADS_AT_ONCE) {
+        if (oldest->dirty_since_ms + HEAD_AFTER_MS > now_ms) break;
+        list_remove(&oldest->by_age);
+        if (oldest->stale) {
+            stale[(*ret_stale)++] = oldest;
+        } else {
+            trusted[count++] = oldest;
         }
-        if (oldest) *next_ms = MIN(*next_ms, oldest->dirty_since_ms + HEAD_AFTER_MS);
-        if (count == 0) return true;
-        if (heads_write(orchestrator, due, count, arena, err)) continue;
-        for (size_t i = 0; i < count; i++) held_set_dirty(orchestrator->held, due[i], now_ms);
-        return false;
     }
+    return count;
+}
+
+MUST_USE bool heads_write_due(struct orchestrator *orchestrator, struct arena *arena, int64_t now_ms, int64_t *next_ms, struct err *err) {
+    struct held *trusted[HEADS_AT_ONCE], *stale[HEADS_AT_ONCE];
+    bool ok = true;
+
+    while (ok) {
+        size_t stale_count, count = take_due(orchestrator, now_ms, trusted, stale, &stale_count);
+        if (count + stale_count == 0) break;
+        /* They owe a head until it is written. */
+        for (size_t i = 0; i < count; i++) held_set_dirty(orchestrator->held, trusted[i], now_ms);
+        for (size_t i = 0; i < stale_count; i++) held_set_dirty(orchestrator->held, stale[i], now_ms);
+        ok = heads_write(orchestrator, trusted, count, arena, err) && partition_repair(orchestrator, stale, stale_count, arena, err);
+    }
+    struct held *oldest = held_oldest_dirty(orchestrator->held);
+    if (oldest) *next_ms = MIN(*next_ms, oldest->dirty_since_ms + HEAD_AFTER_MS);
+    return ok;
 }

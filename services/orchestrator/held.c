@@ -91,6 +91,14 @@ void held_keep(struct held_table *table, struct held *held, struct buf *snapshot
     buf_clear(&held->snapshot);
     held->snapshot = *snapshot;
     *snapshot = (struct buf){ .limit = 0 };
+    held->stale = false;
+}
+
+void held_distrust(struct held_table *table, struct held *held, int64_t now_ms) {
+    table->size -= held->snapshot.capacity;
+    buf_clear(&held->snapshot);
+    held->stale = true;
+    held_set_dirty(table, held, now_ms);
 }
 
 struct held *held_surplus(struct held_table *table) {

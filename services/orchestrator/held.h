@@ -25,10 +25,8 @@ struct held {
     int64_t dirty_since_ms;
     struct owed *owed;       /* owned */
     size_t owed_count, owed_capacity;
+    bool stale;              /* what is stored decides: to be loaded before it is used or written */
     bool waiting;            /* a caller waits for the end: STATUS carries the snapshot */
-    int64_t told_wake_at;    /* what the trigger was told last */
-    uint32_t told_wake_frame;
-    uint64_t told_keys;      /* hash of the subscriptions */
 };
 
 struct held_table;
@@ -49,6 +47,9 @@ struct held *held_surplus(struct held_table *table);
 void held_set_dirty(struct held_table *table, struct held *held, int64_t now_ms);
 void held_set_clean(struct held *held);
 struct held *held_oldest_dirty(struct held_table *table); /* NULL: none */
+
+/* No longer to be trusted (a lost insert, a failure half-way). What is owed stays owed: its head comes after a load. */
+void held_distrust(struct held_table *table, struct held *held, int64_t now_ms);
 
 /* Any held instance of a partition; NULL: none. For revocation. */
 struct held *held_of_partition(struct held_table *table, int32_t partition);

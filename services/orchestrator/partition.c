@@ -200,7 +200,10 @@ static bool find_state(struct pass *pass, struct err *err) {
         struct work *work = &pass->works.items[i];
         if (work->settled || work->before || work->loaded || work->fresh) continue;
         struct held *held = held_find(pass->orchestrator->held, work->id);
-        if (held) {
+        if (held && held->stale) {
+            work->held = held;
+            missing[count++] = work;
+        } else if (held) {
             if (!use_held(pass, work, held, err)) return false;
         } else if (work->arrivals[0].input.kind == INPUT_START && !work->must_load) {
             if (!prepare_start(pass, work, err)) return false;
@@ -301,7 +304,7 @@ static void collect_inputs(struct pass *pass, struct work *work, const struct me
 
 static void apply(struct pass *pass, struct work *work) {
     const struct message *last = NULL;
-    bool starts = work->arrivals[0].input.kind == INPUT_START;
+    bool starts = work->count && work->arrivals[0].input.kind == INPUT_START;
     size_t kept = 0, size;
 
     work->commits = false;
@@ -456,7 +459,12 @@ static bool follow_up(struct pass *pass, struct err *err) {
         count_ends(pass, work);
         work->settled = work->finished = true;
         const struct instance *instance = work->commits ? work->result.instance : work->before;
-        if (dirty && heads_is_urgent(instance, pass->now_ms)) urgent[count++] = work->held;
+        if (dirty && work->held->stale) {
+            /* Loaded, and nothing stands above the head: nothing is owed any more. */
+            heads_settle(orchestrator, work->held, true);
+        } else if (dirty && heads_is_urgent(instance, pass->now_ms)) {
+            urgent[count++] = work->held;
+        }
     }
     return heads_write(orchestrator, urgent, count, pass->arena, err);
 }
@@ -468,11 +476,8 @@ static size_t restart_lost(struct pass *pass) {
     for (size_t i = 0; i < pass->works.count; i++) {
         struct work *work = &pass->works.items[i];
         if (work->settled || !work->lost) continue;
-        if (work->held) {
-            heads_drop(pass->orchestrator, work->held);
-        } else if (work->acquired) {
-            definitions_release(pass->orchestrator->definitions, work->definition);
-        }
+        if (work->held) held_distrust(pass->orchestrator->held, work->held, pass->now_ms);
+        if (work->acquired) definitions_release(pass->orchestrator->definitions, work->definition);
         buf_clear(&work->snapshot);
         struct work again = { .id = work->id, .arrivals = work->arrivals, .count = work->count, .capacity = work->capacity, .must_load = true };
         *work = again;
@@ -490,17 +495,14 @@ static void release(struct pass *pass) {
 }
 
 /* A failure in the middle leaves held states that may be ahead of what was published: they are loaded again. */
-static void forget(struct pass *pass) {
+static void distrust(struct pass *pass) {
     for (size_t i = 0; i < pass->works.count; i++) {
         struct held *held = held_find(pass->orchestrator->held, pass->works.items[i].id);
-        if (!held) continue;
-        if (pass->works.items[i].definition == held->definition) pass->works.items[i].acquired = false;
-        heads_drop(pass->orchestrator, held);
+        if (held) held_distrust(pass->orchestrator->held, held, pass->now_ms);
     }
 }
 
-static bool run(struct pass *pass, const struct batch *batch, struct err *err) {
-    if (!group(pass, batch, err)) return false;
+static bool run(struct pass *pass, struct err *err) {
     for (int round = 0; round < ROUNDS_MAX; round++) {
         if (!find_state(pass, err) || !commit(pass, err) || !follow_up(pass, err)) return false;
         if (restart_lost(pass) == 0) return true;
@@ -508,17 +510,34 @@ static bool run(struct pass *pass, const struct batch *batch, struct err *err) {
     return err_set(err, ERR_BUSY, "an instance's journal moves faster than it can be followed");
 }
 
-static bool on_batch(void *state, struct arena *arena, const struct batch *batch, struct err *err) {
-    struct orchestrator *orchestrator = state;
+static struct pass begin(struct orchestrator *orchestrator, struct arena *arena) {
     int64_t now_ms = clock_now_ms(&orchestrator->seat->world->clock);
-    struct pass pass = { .orchestrator = orchestrator, .arena = arena, .now_ms = now_ms,
-        .outbox = { .arena = arena, .now_ms = now_ms } };
 
-    bool ok = run(&pass, batch, err);
-    if (!ok) forget(&pass);
-    release(&pass);
-    heads_trim(orchestrator);
+    return (struct pass){ .orchestrator = orchestrator, .arena = arena, .now_ms = now_ms, .outbox = { .arena = arena, .now_ms = now_ms } };
+}
+
+static bool finish(struct pass *pass, bool ok) {
+    if (!ok) distrust(pass);
+    release(pass);
+    heads_trim(pass->orchestrator);
     return ok;
+}
+
+static bool on_batch(void *state, struct arena *arena, const struct batch *batch, struct err *err) {
+    struct pass pass = begin(state, arena);
+
+    return finish(&pass, group(&pass, batch, err) && run(&pass, err));
+}
+
+/* A pass without inputs: what the journal says is owed of these is carried out. */
+MUST_USE bool partition_repair(struct orchestrator *orchestrator, struct held **helds, size_t count, struct arena *arena, struct err *err) {
+    struct pass pass = begin(orchestrator, arena);
+
+    if (count == 0) return true;
+    pass.works.items = arena_new_many(arena, struct work, count);
+    for (size_t i = 0; i < count; i++) pass.works.items[i] = (struct work){ .id = str_copy(helds[i]->id, arena), .must_load = true };
+    pass.works.count = count;
+    return finish(&pass, run(&pass, err));
 }
 
 static bool on_tick(void *state, struct arena *arena, int64_t now_ms, int64_t *next_ms, struct err *err) {

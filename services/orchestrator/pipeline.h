@@ -77,6 +77,10 @@ MUST_USE bool outbox_publish(struct outbox *outbox, struct orchestrator *orchest
 void heads_hold(struct orchestrator *orchestrator, struct work *work, int64_t now_ms);
 MUST_USE bool heads_write(struct orchestrator *orchestrator, struct held **helds, size_t count, struct arena *arena, struct err *err);
 MUST_USE bool heads_write_due(struct orchestrator *orchestrator, struct arena *arena, int64_t now_ms, int64_t *next_ms, struct err *err);
+
+/* partition.c: loads those that are not to be trusted and carries out what their journal says is owed. */
+MUST_USE bool partition_repair(struct orchestrator *orchestrator, struct held **helds, size_t count, struct arena *arena, struct err *err);
 bool heads_is_urgent(const struct instance *instance, int64_t now_ms);
+void heads_settle(struct orchestrator *orchestrator, struct held *held, bool drop); /* what it owes is done */
 void heads_drop(struct orchestrator *orchestrator, struct held *held);
 void heads_trim(struct orchestrator *orchestrator);

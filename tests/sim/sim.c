@@ -80,6 +80,7 @@ struct simulation {
     char ids[INSTANCES_MAX][40];
     size_t instance_count;
     struct outcome outcomes[INSTANCES_MAX];
+    int64_t crashes, duplicates, transitions; /* said at the end: a run without any shows nothing */
     char failure[8192];
 };
 
@@ -247,6 +248,7 @@ static void turn_process(struct process *process) {
     if (!process->loop && (simulation->now_ms < process->down_until || !open_process(process))) return;
     loop_turn(process->loop, 0);
     if (process->plan.dead) {
+        simulation->crashes++;
         close_process(process);
         process->down_until = simulation->now_ms + (int64_t)(faults_random(&simulation->random) % DOWN_MS);
         return;
@@ -278,7 +280,8 @@ static bool deploy(struct simulation *simulation, struct json definition, struct
     body = json_set(body, STR("contentType"), json_string(STR("application/json")), arena);
     body = json_set(body, STR("eventTypes"), json_copy(definition_event_types(compiled), arena), arena);
     definition_free(compiled);
-    struct record record = { .id = id, .version = 1, .fields = json_object(arena, 0), .body = json_to_str(body, arena) };
+    struct json fields = json_set(json_object(arena, 1), STR("workflow"), json_string(str_slice(id, 0, id.size - 6)), arena);
+    struct record record = { .id = id, .version = 1, .fields = fields, .body = json_to_str(body, arena) };
     bool stored = store_insert_many(simulation->store, COLLECTION_WORKFLOWS, &record, 1, &verdict, &err);
     return stored || fail(simulation, "deploy: %s", err.message);
 }
@@ -425,6 +428,34 @@ static bool prepare(struct simulation *simulation) {
     return ok;
 }
 
+/* Who still moves, and what he waits for. */
+static bool describe_stuck(struct simulation *simulation, struct definitions *definitions) {
+    struct arena *arena = arena_new();
+    size_t used = (size_t)snprintf(simulation->failure, sizeof(simulation->failure), "at %d s not everything has ended (I12):",
+            (int)((simulation->now_ms - START_MS) / 1000));
+
+    for (size_t i = 0; i < simulation->instance_count && used < sizeof(simulation->failure) - 400; i++) {
+        struct loaded loaded;
+        if (!load(simulation, definitions, simulation->ids[i], arena, &loaded)) break;
+        const struct instance *instance = loaded.instance;
+        used += (size_t)snprintf(simulation->failure + used, sizeof(simulation->failure) - used, "\n  %s %s version %d head %d wake in %d ms frames",
+                simulation->ids[i], instance ? instance_status_name(instance->status) : "none", instance ? (int)instance->version : 0,
+                (int)loaded.head_version, instance && instance->wake_at ? (int)(instance->wake_at - simulation->now_ms) : 0);
+        for (size_t f = 0; instance && f < instance->frame_count && used < sizeof(simulation->failure) - 200; f++) {
+            used += (size_t)snprintf(simulation->failure + used, sizeof(simulation->failure) - used, " %.*s/%d", STR_ARG(instance->frames[f]->task->name),
+                    instance->frames[f]->phase);
+        }
+        ledger_release(definitions, &loaded, 1);
+    }
+    for (size_t i = 0; i < simulation->process_count && used < sizeof(simulation->failure) - 100; i++) {
+        const struct process *process = &simulation->processes[i];
+        used += (size_t)snprintf(simulation->failure + used, sizeof(simulation->failure) - used, "\n  %s lag %d", process->service->name,
+                process->loop ? (int)loop_lag(process->loop) : -2);
+    }
+    arena_free(arena);
+    return false;
+}
+
 static bool run_to_end(struct simulation *simulation, struct definitions *definitions) {
     for (int turn = 0; turn < TURNS_MAX; turn++) {
         turn_process(&simulation->processes[faults_random(&simulation->random) % simulation->process_count]);
@@ -432,7 +463,7 @@ static bool run_to_end(struct simulation *simulation, struct definitions *defini
         if (turn % 8 == 0) simulation->now_ms += (int64_t)(faults_random(&simulation->random) % 20);
         if (turn % 64 == 0 && inboxes_are_empty(simulation) && all_ended(simulation, definitions)) return true;
     }
-    return fail(simulation, "not everything has ended (I12)");
+    return describe_stuck(simulation, definitions);
 }
 
 static void set_up(struct simulation *simulation) {
@@ -457,6 +488,8 @@ static void set_up(struct simulation *simulation) {
 }
 
 static void tear_down(struct simulation *simulation) {
+    simulation->duplicates = metrics_get(simulation->metrics, METRIC_DUPLICATES_DROPPED);
+    simulation->transitions = metrics_get(simulation->metrics, METRIC_TRANSITIONS);
     for (size_t i = 0; i < simulation->process_count; i++) {
         struct process *process = &simulation->processes[i];
         if (process->loop) close_process(process);
@@ -493,7 +526,11 @@ static bool compare(struct simulation *with_faults, const struct simulation *qui
     return true;
 }
 
-static bool run_seed(uint64_t seed) {
+struct totals {
+    int64_t crashes, duplicates, transitions;
+};
+
+static bool run_seed(uint64_t seed, struct totals *totals) {
     struct simulation *quiet = calloc(1, sizeof(*quiet)), *with_faults = calloc(1, sizeof(*with_faults));
     const char *which = "quiet";
 
@@ -506,6 +543,9 @@ static bool run_seed(uint64_t seed) {
         which = "with faults";
     }
     if (!ok) printf("not ok - seed %llu (%s): %s\n# replay: make sim SEED=%llu SEEDS=1\n", (unsigned long long)seed, which, failure, (unsigned long long)seed);
+    totals->crashes += with_faults->crashes;
+    totals->duplicates += with_faults->duplicates;
+    totals->transitions += with_faults->transitions;
     free(quiet);
     free(with_faults);
     return ok;
@@ -514,6 +554,7 @@ static bool run_seed(uint64_t seed) {
 int main(int argc, char **argv) {
     static const struct option options[] = { { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' }, { NULL, 0, NULL, 0 } };
     int64_t first = 1, count = 1000;
+    struct totals totals = { 0, 0, 0 };
     uint64_t good = 0;
     int option;
 
@@ -521,7 +562,9 @@ int main(int argc, char **argv) {
         bool known = option != '?' && str_to_int64(str_from(optarg), option == 's' ? &first : &count);
         if (!known) return 2;
     }
-    for (int64_t seed = first; seed < first + count; seed++) good += run_seed((uint64_t)seed);
+    for (int64_t seed = first; seed < first + count; seed++) good += run_seed((uint64_t)seed, &totals);
+    printf("# %lld transitions, %lld crashes, %lld duplicates dropped\n", (long long)totals.transitions, (long long)totals.crashes,
+            (long long)totals.duplicates);
     printf("%s - %llu of %lld seeds, from %lld on\n", (int64_t)good == count ? "ok" : "not ok", (unsigned long long)good, (long long)count, (long long)first);
     return (int64_t)good == count ? 0 : 1;
 }
