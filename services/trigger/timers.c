@@ -90,16 +90,17 @@ static struct node *take_top(struct timers *timers) {
     return top;
 }
 
-static bool is_known(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms) {
+static bool is_known(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms, bool again) {
     for (struct node *node = *bucket_of(timers, instance, at_ms); node; node = node->next) {
         const struct timer *timer = &node->timer;
+        if (again && timer->fired_at_ms) continue;
         if (timer->at_ms == at_ms && timer->frame == frame && str_equal(timer->instance, instance)) return true;
     }
     return false;
 }
 
-bool timers_add(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms) {
-    if (timers->count == TIMERS_MAX || is_known(timers, instance, frame, at_ms)) return false;
+bool timers_add(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms, bool again) {
+    if (timers->count == TIMERS_MAX || is_known(timers, instance, frame, at_ms, again)) return false;
     if (timers->count == timers->capacity) {
         timers->capacity = MAX(timers->capacity * 2, (size_t)64);
         timers->heap = realloc(timers->heap, timers->capacity * sizeof(struct node *));

@@ -16,8 +16,9 @@ struct timer {
 struct timers *timers_new(void);
 void timers_free(struct timers *timers);
 
-/* False if it is known already, or if there is no room and it is later than all (the sweep finds it again). */
-bool timers_add(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms);
+/* False if it is known already, or if there is no room (the sweep finds it again). `again`: also where it was fired
+ * before, as its instance has armed it anew. */
+bool timers_add(struct timers *timers, struct str instance, int64_t frame, int64_t at_ms, bool again);
 
 /* The next that is due at now_ms and not fired, or NULL. It stays until timers_fired() or timers_forget(). */
 const struct timer *timers_due(struct timers *timers, int64_t now_ms);

@@ -39,7 +39,7 @@ static void add_timer(struct trigger *trigger, struct json body) {
     struct str instance = json_str(json_get(body, STR("instance")));
     int64_t at = json_int64_or(json_get(body, STR("at")), 0), frame = json_int64_or(json_get(body, STR("frame")), 0);
 
-    if (instance.size && at) timers_add(trigger->timers, instance, frame, at);
+    if (instance.size && at) timers_add(trigger->timers, instance, frame, at, true);
 }
 
 static void done(struct trigger *trigger, const struct message *message) {
@@ -100,7 +100,7 @@ static bool sweep(struct trigger *trigger, struct arena *arena, int64_t now_ms, 
         for (size_t i = 0; i < count; i++) {
             int64_t at = json_int64_or(json_get(heads[i].fields, STR("wakeAt")), 0);
             int64_t frame = json_int64_or(json_get(heads[i].fields, STR("wakeFrame")), 0);
-            if (at) timers_add(trigger->timers, heads[i].id, frame, at);
+            if (at) timers_add(trigger->timers, heads[i].id, frame, at, false);
         }
     } while (query.after.size);
     return true;

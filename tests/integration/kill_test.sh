@@ -95,6 +95,6 @@ embedded() {
     stop_all
 }
 
-embedded
+[ "${1:-}" = real ] || embedded
 [ "${1:-}" = embedded ] || real
 exit "$failed"
