@@ -133,8 +133,9 @@ MUST_USE bool heads_write_due(struct orchestrator *orchestrator, struct arena *a
         size_t stale_count, count = take_due(orchestrator, now_ms, trusted, stale, &stale_count);
         if (count + stale_count == 0) break;
         /* They owe a head until it is written. */
-        for (size_t i = 0; i < count; i++) held_set_dirty(orchestrator->held, trusted[i], now_ms);
-        for (size_t i = 0; i < stale_count; i++) held_set_dirty(orchestrator->held, stale[i], now_ms);
+        int64_t again_ms = clock_now_ms(&orchestrator->seat->world->clock);
+        for (size_t i = 0; i < count; i++) held_set_dirty(orchestrator->held, trusted[i], again_ms);
+        for (size_t i = 0; i < stale_count; i++) held_set_dirty(orchestrator->held, stale[i], again_ms);
         ok = heads_write(orchestrator, trusted, count, arena, err) && partition_repair(orchestrator, stale, stale_count, arena, err);
     }
     struct held *oldest = held_oldest_dirty(orchestrator->held);

@@ -98,9 +98,18 @@ static bool group(struct pass *pass, const struct batch *batch, struct err *err)
 
 /* ---- state ---- */
 
+/* A version that was deleted and deployed anew has another text; the start says which one the API took. What is held of the old is then
+ * read again, once. */
 static bool acquire(struct pass *pass, struct work *work, struct json start, struct err *err) {
-    work->acquired = definitions_acquire(pass->orchestrator->definitions, json_str(json_get(start, STR("namespace"))),
-            json_str(json_get(start, STR("name"))), json_str(json_get(start, STR("version"))), &work->definition, err);
+    struct str namespace = json_str(json_get(start, STR("namespace"))), name = json_str(json_get(start, STR("name")));
+    struct str version = json_str(json_get(start, STR("version"))), hash = json_str(json_get(start, STR("definition")));
+    struct definitions *definitions = pass->orchestrator->definitions;
+
+    work->acquired = definitions_acquire(definitions, namespace, name, version, &work->definition, err);
+    if (!work->acquired || !hash.size || str_equal(hash, definition_hash(work->definition))) return work->acquired;
+    definitions_forget(definitions, namespace, name, version);
+    definitions_release(definitions, work->definition);
+    work->acquired = definitions_acquire(definitions, namespace, name, version, &work->definition, err);
     return work->acquired;
 }
 

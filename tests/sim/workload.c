@@ -9,6 +9,7 @@ struct generator {
     uint64_t *random;
     struct arena *arena;
     bool child;
+    unsigned forks; /* around: a branch that faults ends the others, when is a matter of time */
     unsigned names;
 };
 
@@ -58,11 +59,13 @@ static struct json make_fork(struct generator *generator, int depth) {
     struct json branches = json_array(generator->arena, 3), fork;
     unsigned count = 1 + pick(generator, 3);
 
+    generator->forks++;
     for (unsigned i = 0; i < count; i++) {
         struct json body = one(generator, "do", list(generator, depth + 1));
         struct json named = json_set(json_object(generator->arena, 1), str_format(generator->arena, "b%u", ++generator->names), body, generator->arena);
         branches = json_append(branches, named, generator->arena);
     }
+    generator->forks--;
     fork = one(generator, "fork", one(generator, "branches", branches));
     return output_as(generator, fork, "{ n: (map(.n // 0) | add) }");
 }
@@ -80,7 +83,7 @@ static struct json make_try(struct generator *generator, int depth) {
         tasks = json_append(tasks, raise, generator->arena);
     }
     struct json task = one(generator, "try", tasks);
-    return set(generator, task, "catch", parse(generator, str_from(catches[pick(generator, ARRAY_SIZE(catches))])));
+    return set(generator, task, "catch", parse(generator, str_from(catches[pick(generator, generator->forks ? 2 : (unsigned)ARRAY_SIZE(catches))])));
 }
 
 /* The world answers 503 to the first attempts of some tasks, and n otherwise. */
@@ -154,7 +157,7 @@ static struct json list(struct generator *generator, int depth) {
 }
 
 struct json workload_definition(uint64_t *random, const char *name, bool child, struct arena *arena) {
-    struct generator generator = { random, arena, child, 0 };
+    struct generator generator = { random, arena, child, child ? 1 : 0, 0 }; /* children run inside forks, too */
     struct json document = parse(&generator, STR("{ \"dsl\": \"1.0.3\", \"namespace\": \"sim\", \"version\": \"1.0.0\" }"));
 
     document = set(&generator, document, "name", json_string_copy(str_from(name), arena));
