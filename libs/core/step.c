@@ -116,7 +116,8 @@ static bool is_inside(const struct machine *machine, const struct frame *frame, 
     return false;
 }
 
-static void cancel_one(struct machine *machine, struct frame *frame) {
+/* Takes back what a frame sent out and still waits for. */
+static void take_back(struct machine *machine, struct frame *frame) {
     struct arena *arena = machine->arena;
     struct json empty = json_object(arena, 0);
 
@@ -130,6 +131,10 @@ static void cancel_one(struct machine *machine, struct frame *frame) {
     if (frame->phase == FRAME_OPEN && frame->round && frame->task->kind == TASK_RUN) {
         machine_effect(machine, EFFECT_CANCEL, json_str(frame->more), empty);
     }
+}
+
+static void cancel_one(struct machine *machine, struct frame *frame) {
+    take_back(machine, frame);
     if (frame->started_at) machine_fact(machine, "task.cancelled", frame->task, (struct json){ .type = JSON_ABSENT });
 }
 
@@ -186,12 +191,12 @@ static void complete_instance(struct machine *machine, struct json output) {
     answer_parent(machine, true);
 }
 
-/* `end`: the workflow, or the function body around, ends gracefully with this output. */
-static void end_scope(struct machine *machine, struct frame *frame, struct json output) {
-    struct frame *stop = frame;
+/* `end`: the workflow, or the function body around, ends gracefully with this output; `inside` is the innermost that goes on. */
+static void end_scope(struct machine *machine, struct frame *inside, struct json output) {
+    struct frame *stop = inside;
 
     while (stop->parent && stop->task->kind != TASK_FUNCTION) stop = machine_parent(machine, stop);
-    for (struct frame *at = frame == stop ? stop : machine_parent(machine, frame); at != stop; at = machine_parent(machine, at)) {
+    for (struct frame *at = inside; at != stop; at = machine_parent(machine, at)) {
         machine_fact(machine, "task.completed", at->task, data_with(machine, "output", output));
         at->started_at = 0; /* completed, not cancelled */
     }
@@ -204,16 +209,12 @@ static void child_done(struct machine *machine, struct frame *child, struct json
     struct frame *parent = machine_parent(machine, child);
 
     remove_frame(machine, child);
-    if (directive.kind == DIRECTIVE_END) {
-        if (parent) {
-            end_scope(machine, parent->task->kind == TASK_FUNCTION ? parent : child, output);
-        } else {
-            complete_instance(machine, output);
-        }
-        return;
-    }
     if (!parent) {
         complete_instance(machine, output);
+        return;
+    }
+    if (directive.kind == DIRECTIVE_END) {
+        end_scope(machine, parent, output);
         return;
     }
     if (parent->task->kind == TASK_FORK) {
@@ -416,7 +417,7 @@ static bool apply_answer(struct machine *machine) {
 static void fire(struct machine *machine, struct frame *frame, int64_t at) {
     if (frame->deadline_at && frame->deadline_at <= at) {
         struct json error = error_make(ERROR_TIMEOUT, STR("the task did not end within its timeout"), machine->arena);
-        try_note_unanswered(machine, frame);
+        take_back(machine, frame);
         machine_fault(machine, frame, error);
         return;
     }

@@ -8,7 +8,7 @@ struct arena;
 
 /* Kinds of input, and what their `body` holds:
  *
- *   START      { id, namespace, name, version, input, key?, tags?, parent?, hash, callback?, createdAt }
+ *   START      { id, namespace, name, version, input, key?, tags?, parent?, hash, definition?, callback?, createdAt }
  *   ANSWER     { command, ok, output | error, answered }   of a task or a child; `answered`: the other side was heard
  *   WAKE       { frame, at }                               counts only while both are the record's (reliability.md, R15)
  *   EVENT      { event }                                   a CloudEvent that may match a listener

@@ -56,18 +56,7 @@ void for_enter(struct machine *machine, struct frame *frame) {
 }
 
 void for_advance(struct machine *machine, struct frame *frame) {
-    const struct task_list *list = &frame->task->list;
-    struct json value = frame->value;
-    uint32_t next = (uint32_t)(frame->position + 1);
+    struct json value;
 
-    if (frame->directive.kind == DIRECTIVE_TASK) next = frame->directive.position;
-    if (frame->directive.kind == DIRECTIVE_EXIT) next = list->count;
-    frame->directive = (struct directive){ DIRECTIVE_CONTINUE, 0 };
-    frame->value = (struct json){ .type = JSON_ABSENT };
-    if (next < list->count) {
-        frame->position = (int32_t)next;
-        machine_push(machine, list->items[next], frame, value);
-    } else {
-        next_turn(machine, frame, value);
-    }
+    if (!list_next(machine, frame, &frame->task->list, &value)) next_turn(machine, frame, value);
 }

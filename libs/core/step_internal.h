@@ -67,6 +67,8 @@ void machine_cancel_inside(struct machine *machine, const struct frame *frame);
 
 /* By kind: enter a task, go on after a child. Each either completes, faults, or leaves the frame OPEN. */
 void do_enter(struct machine *machine, struct frame *frame);
+/* The next task of a frame's list, by what the last child said; false at the end, with the last value. */
+bool list_next(struct machine *machine, struct frame *frame, const struct task_list *list, struct json *ret_value);
 void list_advance(struct machine *machine, struct frame *frame, const struct task_list *list);
 void set_enter(struct machine *machine, struct frame *frame);
 void raise_enter(struct machine *machine, struct frame *frame);

@@ -139,21 +139,23 @@ static struct json read_event(struct machine *machine, const struct frame *frame
     return json_is_absent(data) ? json_null() : data;
 }
 
-/* True once nothing more is awaited; `until` is on what was read so far. */
-static bool is_over(struct machine *machine, struct frame *frame, bool *ret, struct json *error) {
-    const struct strategy *strategy = &frame->task->listen.strategy;
+/* Tests `until` on what was read so far, after an event or its turn (language.md, E78, E87). */
+static bool test_until(struct machine *machine, struct frame *frame, struct json *error) {
+    const struct expression *until = frame->task->listen.strategy.until;
     struct scope scope = { .machine = machine, .frame = frame };
     struct json value;
 
-    *ret = json_bool_or(more_get(frame, "done"), false);
-    if (*ret) return true;
-    if (strategy->until) {
-        if (!scope_eval(&scope, strategy->until, frame->items, &value, error)) return false;
-        *ret = json_is_truthy(value);
-        return true;
-    }
-    *ret = !strategy->until_strategy && strategy_satisfied(frame, strategy, "matched");
+    if (!until) return true;
+    if (!scope_eval(&scope, until, frame->items, &value, error)) return false;
+    if (json_is_truthy(value)) more_set(machine, frame, "done", json_bool(true));
     return true;
+}
+
+static bool is_over(const struct frame *frame) {
+    const struct strategy *strategy = &frame->task->listen.strategy;
+
+    if (json_bool_or(more_get(frame, "done"), false)) return true;
+    return !strategy->until && !strategy->until_strategy && strategy_satisfied(frame, strategy, "matched");
 }
 
 static void begin_turn(struct machine *machine, struct frame *frame) {
@@ -176,22 +178,28 @@ static void begin_turn(struct machine *machine, struct frame *frame) {
     machine_queue(machine, frame, FRAME_ADVANCE);
 }
 
-/* Completes where all is over and nothing waits in the queue; else begins the next turn. */
+/* Completes where all is over and nothing waits in the queue, which `until` drops; else begins the next turn. */
 static void go_on(struct machine *machine, struct frame *frame) {
-    struct json error;
-    bool over;
+    bool over = is_over(frame), queued = json_size(more_get(frame, "queue")) > 0;
+    bool until = frame->task->listen.strategy.until || frame->task->listen.strategy.until_strategy;
 
     if (frame->stage) return;
-    if (!is_over(machine, frame, &over, &error)) {
-        machine_fault(machine, frame, error);
-        return;
-    }
-    bool queued = json_size(more_get(frame, "queue")) > 0;
-    bool until = frame->task->listen.strategy.until || frame->task->listen.strategy.until_strategy;
     if (queued && !(over && until)) {
         begin_turn(machine, frame);
     } else if (over) {
         machine_complete(machine, frame, frame->items, NULL);
+    }
+}
+
+/* One more item of the output. */
+static void add_item(struct machine *machine, struct frame *frame, struct json item) {
+    struct json error;
+
+    frame->items = json_append(frame->items, item, machine->arena);
+    if (test_until(machine, frame, &error)) {
+        go_on(machine, frame);
+    } else {
+        machine_fault(machine, frame, error);
     }
 }
 
@@ -213,25 +221,13 @@ static void end_turn(struct machine *machine, struct frame *frame, struct json o
         machine_fault(machine, frame, error);
         return;
     }
-    frame->items = json_append(frame->items, output, machine->arena);
-    go_on(machine, frame);
+    add_item(machine, frame, output);
 }
 
 void listen_advance(struct machine *machine, struct frame *frame) {
-    const struct task_list *list = &frame->task->list;
-    struct json value = frame->value;
-    uint32_t next = (uint32_t)(frame->position + 1);
+    struct json value;
 
-    if (frame->directive.kind == DIRECTIVE_TASK) next = frame->directive.position;
-    if (frame->directive.kind == DIRECTIVE_EXIT) next = list->count;
-    frame->directive = (struct directive){ DIRECTIVE_CONTINUE, 0 };
-    frame->value = (struct json){ .type = JSON_ABSENT };
-    if (next < list->count) {
-        frame->position = (int32_t)next;
-        machine_push(machine, list->items[next], frame, value);
-    } else {
-        end_turn(machine, frame, value);
-    }
+    if (!list_next(machine, frame, &frame->task->list, &value)) end_turn(machine, frame, value);
 }
 
 static bool can_take(const struct frame *frame) {
@@ -254,11 +250,11 @@ bool listen_offer(struct machine *machine, struct frame *frame, struct json even
     }
     if (!strategy_takes(machine, frame, strategy, 0, "matched", event)) return false;
     struct json item = read_event(machine, frame, event);
-    if (frame->task->listen.has_foreach) {
-        more_append(machine, frame, "queue", item);
-    } else {
-        frame->items = json_append(frame->items, item, machine->arena);
+    if (!frame->task->listen.has_foreach) {
+        add_item(machine, frame, item);
+        return true;
     }
+    more_append(machine, frame, "queue", item);
     go_on(machine, frame);
     return true;
 }

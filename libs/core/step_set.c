@@ -11,20 +11,24 @@ void do_enter(struct machine *machine, struct frame *frame) {
     list_advance(machine, frame, &frame->task->list);
 }
 
-void list_advance(struct machine *machine, struct frame *frame, const struct task_list *list) {
-    struct json value = frame->value;
+bool list_next(struct machine *machine, struct frame *frame, const struct task_list *list, struct json *ret_value) {
     uint32_t next = (uint32_t)(frame->position + 1);
 
+    *ret_value = frame->value;
     if (frame->directive.kind == DIRECTIVE_TASK) next = frame->directive.position;
     if (frame->directive.kind == DIRECTIVE_EXIT) next = list->count;
     frame->directive = (struct directive){ DIRECTIVE_CONTINUE, 0 };
     frame->value = (struct json){ .type = JSON_ABSENT };
-    if (next >= list->count) {
-        machine_complete(machine, frame, value, NULL);
-        return;
-    }
+    if (next >= list->count) return false;
     frame->position = (int32_t)next;
-    machine_push(machine, list->items[next], frame, value);
+    machine_push(machine, list->items[next], frame, *ret_value);
+    return true;
+}
+
+void list_advance(struct machine *machine, struct frame *frame, const struct task_list *list) {
+    struct json value;
+
+    if (!list_next(machine, frame, list, &value)) machine_complete(machine, frame, value, NULL);
 }
 
 void set_enter(struct machine *machine, struct frame *frame) {

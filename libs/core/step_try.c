@@ -100,10 +100,14 @@ static bool holds(struct scope *scope, const struct expression *when, const stru
     return true;
 }
 
-/* Deterministic in place of random: from instance, frame and retry. 0 … 1. */
+/* Deterministic in place of random: from instance, frame and retry. 0 … 1. FNV-1a, as a replay by another build or on another machine
+ * must give the same. */
 static double fraction(const struct machine *machine, const struct frame *frame) {
-    uint64_t hash = str_hash(machine->instance->id) ^ ((uint64_t)frame->id << 32) ^ (uint64_t)frame->count;
+    struct str id = machine->instance->id;
+    uint64_t hash = 14695981039346656037u;
 
+    for (size_t i = 0; i < id.size; i++) hash = (hash ^ (unsigned char)id.data[i]) * 1099511628211u;
+    hash ^= ((uint64_t)frame->id << 32) ^ (uint64_t)frame->count;
     hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDu;
     hash = (hash ^ (hash >> 33)) * 0xC4CEB9FE1A85EC53u;
     return (double)(hash >> 11) / 9007199254740992.0;
@@ -139,7 +143,7 @@ static bool may_retry(struct scope *scope, bool *ret, int64_t *ret_at, struct js
     if (!next_attempt(scope, ret_at, failure)) return false;
     if (!retry->total_duration.is_set) return true;
     if (!scope_span(scope, &retry->total_duration, frame->input, frame->started_at, &end, failure)) return false;
-    *ret = *ret_at <= end;
+    *ret = *ret_at < end;
     return true;
 }
 

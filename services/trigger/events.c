@@ -11,7 +11,7 @@
 #include "core/expression.h"
 #include "wire/wire.h"
 
-enum { COMPILED_MAX = 4096, PAGE = 500, KEEP_MS = 7 * 24 * 3600 * 1000, KEYS_MAX = 64 };
+enum { COMPILED_MAX = 4096, PAGE = 500, KEEP_MS = 7 * 24 * 3600 * 1000, KEYS_MAX = 64, NAMED_MAX = 100 };
 
 /* `from` expressions of correlations, compiled once; when there are too many, all are forgotten. */
 struct compiled {
@@ -70,6 +70,8 @@ struct arrival {
     struct json event;
     struct json keys;
     struct str id;
+    struct json instances; /* that it was handed to; absent: none */
+    size_t handed;
 };
 
 static struct str header_of(const struct message *message, struct str name) {
@@ -183,8 +185,8 @@ static void find_keys(struct events *events, struct arrival *arrival, struct jso
 
 /* ---- storing ---- */
 
-static struct record describe(const struct arrival *arrival, int64_t now_ms, struct arena *arena) {
-    struct json fields = json_object(arena, 5), body = json_object(arena, 2);
+static struct record describe(const struct arrival *arrival, int64_t version, int64_t now_ms, struct arena *arena) {
+    struct json fields = json_object(arena, 5), body = json_object(arena, 3);
     struct json event = arrival->event;
 
     fields = json_set(fields, STR("type"), json_get(event, STR("type")), arena);
@@ -194,7 +196,8 @@ static struct record describe(const struct arrival *arrival, int64_t now_ms, str
     fields = json_set(fields, STR("keys"), arrival->keys, arena);
     body = json_set(body, STR("event"), event, arena);
     body = json_set(body, STR("receivedAt"), json_int64(now_ms, arena), arena);
-    return (struct record){ arrival->id, 1, fields, json_to_str(body, arena) };
+    body = json_set(body, STR("instances"), arrival->instances, arena);
+    return (struct record){ arrival->id, version, fields, json_to_str(body, arena) };
 }
 
 /* An event that is there already is matched all the same: a crash may have come between. The instances drop repeats. */
@@ -203,7 +206,7 @@ static bool store_events(struct events *events, const struct arrival *arrivals, 
     enum verdict *verdicts = arena_new_many(arena, enum verdict, count);
     int64_t now_ms = clock_now_ms(&events->world->clock);
 
-    for (size_t i = 0; i < count; i++) records[i] = describe(&arrivals[i], now_ms, arena);
+    for (size_t i = 0; i < count; i++) records[i] = describe(&arrivals[i], 1, now_ms, arena);
     if (!store_insert_many(events->world->store, COLLECTION_EVENTS, records, count, verdicts, err)) return err_wrap(err, "events");
     for (size_t i = 0; i < count; i++) {
         metrics_add(events->world->metrics, METRIC_EVENTS_STORED, verdicts[i] == VERDICT_DONE);
@@ -229,8 +232,14 @@ static bool shares_key(struct json own, struct json keys) {
     return false;
 }
 
+static void note_instance(struct arrival *arrival, struct str instance, struct arena *arena) {
+    if (arrival->handed++ >= NAMED_MAX) return;
+    if (json_is_absent(arrival->instances)) arrival->instances = json_array(arena, 1);
+    arrival->instances = json_append(arrival->instances, json_string_copy(instance, arena), arena);
+}
+
 /* One page of heads; each gets the events whose keys it listens under, in their order. */
-static bool hand_to(struct events *events, const struct record *heads, size_t head_count, const struct arrival *arrivals, size_t count,
+static bool hand_to(struct events *events, const struct record *heads, size_t head_count, struct arrival *arrivals, size_t count,
         struct arena *arena, struct err *err) {
     struct outgoing *messages = arena_new_many(arena, struct outgoing, head_count * count);
     int64_t now_ms = clock_now_ms(&events->world->clock);
@@ -239,7 +248,9 @@ static bool hand_to(struct events *events, const struct record *heads, size_t he
     for (size_t h = 0; h < head_count; h++) {
         struct json own = json_get(heads[h].fields, STR("subscriptions"));
         for (size_t i = 0; i < count; i++) {
-            if (shares_key(own, arrivals[i].keys)) messages[matched++] = hand_over(heads[h].id, arrivals[i].event, now_ms, arena);
+            if (!shares_key(own, arrivals[i].keys)) continue;
+            messages[matched++] = hand_over(heads[h].id, arrivals[i].event, now_ms, arena);
+            note_instance(&arrivals[i], heads[h].id, arena);
         }
     }
     if (matched == 0) return true;
@@ -247,7 +258,7 @@ static bool hand_to(struct events *events, const struct record *heads, size_t he
     return bus_publish(events->world->bus, messages, matched, err);
 }
 
-static bool match(struct events *events, const struct arrival *arrivals, size_t count, struct arena *arena, struct err *err) {
+static bool match(struct events *events, struct arrival *arrivals, size_t count, struct arena *arena, struct err *err) {
     struct json keys = json_array(arena, count * 2);
     const struct record *heads;
     size_t found;
@@ -261,6 +272,21 @@ static bool match(struct events *events, const struct arrival *arrivals, size_t 
         if (!hand_to(events, heads, found, arrivals, count, arena, err)) return err_wrap(err, "handing events over");
     } while (query.after.size);
     return true;
+}
+
+/* Names the instances in the stored events. Nothing rests on it: a failure is left at that. */
+static void name_instances(struct events *events, const struct arrival *arrivals, size_t count, struct arena *arena) {
+    struct record *records = arena_new_many(arena, struct record, count);
+    enum verdict *verdicts = arena_new_many(arena, enum verdict, count);
+    struct err ignored;
+    size_t named = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool repeated = json_is_absent(arrivals[i].instances);
+        for (size_t k = 0; k < i && !repeated; k++) repeated = str_equal(arrivals[k].id, arrivals[i].id);
+        if (!repeated) records[named++] = describe(&arrivals[i], 2, clock_now_ms(&events->world->clock), arena);
+    }
+    if (named && !store_put_many(events->world->store, COLLECTION_EVENTS, records, named, verdicts, &ignored)) return;
 }
 
 MUST_USE bool events_arrive(struct events *events, const struct message *const *messages, size_t count, struct arena *arena, struct err *err) {
@@ -283,7 +309,9 @@ MUST_USE bool events_arrive(struct events *events, const struct message *const *
     if (kept == 0) return true;
     if (!find_rows(events, arrivals, kept, arena, &rows, err)) return false;
     for (size_t i = 0; i < kept; i++) find_keys(events, &arrivals[i], rows, arena);
-    return store_events(events, arrivals, kept, arena, err) && match(events, arrivals, kept, arena, err);
+    if (!store_events(events, arrivals, kept, arena, err) || !match(events, arrivals, kept, arena, err)) return false;
+    name_instances(events, arrivals, kept, arena);
+    return true;
 }
 
 /* ---- kept events ---- */

@@ -84,6 +84,8 @@ static bool set_group(struct leases *leases, int number, int64_t until, int64_t 
 struct view {
     struct str owners[OWNERS_MAX];
     size_t owner_count;
+    struct str gone[OWNERS_MAX]; /* records of owners that have not announced themselves for long */
+    size_t gone_count;
     struct str group_owner[GROUPS];
     int64_t group_until[GROUPS];
 };
@@ -106,6 +108,8 @@ static void note_record(struct leases *leases, struct view *view, const struct r
     struct str owner = json_str(json_get(body, STR("owner")));
     int64_t until = json_int64_or(json_get(body, STR("until")), 0);
     if (until > now_ms) note_owner(view, owner);
+    bool is_gone = str_equal(kind, STR("owner")) && until < now_ms - LEASE_MS;
+    if (is_gone && view->gone_count < OWNERS_MAX) view->gone[view->gone_count++] = record->id;
     if (!str_equal(kind, STR("group")) || !str_to_int64(id, &number) || number < 0 || number >= GROUPS) return;
     view->group_owner[number] = owner;
     view->group_until[number] = until;
@@ -120,7 +124,8 @@ static bool look(struct leases *leases, struct view *view, int64_t now_ms, struc
     if (!store_find(leases->world->store, COLLECTION_LEASES, &query, arena, &records, &count, NULL, err)) return false;
     note_owner(view, str_from(leases->owner));
     for (size_t i = 0; i < count; i++) note_record(leases, view, &records[i], now_ms, arena);
-    return true;
+    /* A replica has another name after each start: what ended without a word would be there for ever. */
+    return view->gone_count == 0 || store_delete_many(leases->world->store, COLLECTION_LEASES, view->gone, view->gone_count, err);
 }
 
 static bool announce(struct leases *leases, int64_t now_ms, struct arena *arena, struct err *err) {
