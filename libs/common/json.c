@@ -270,6 +270,12 @@ const struct json_member *json_member_at(struct json object, size_t index) {
     return &object.object->members[index];
 }
 
+const struct json_member *json_find(struct json object, struct str key) {
+    uint32_t position = object_find(object, key);
+
+    return position == JSON_NONE ? NULL : &object.object->members[position];
+}
+
 const struct json *json_items(struct json array) {
     return array.type == JSON_ARRAY && array.count ? array.array->items : NULL;
 }

@@ -85,6 +85,7 @@ struct json json_at(struct json array, size_t index);              /* absent out
 struct json json_get(struct json object, struct str key);          /* absent if missing */
 bool json_has(struct json object, struct str key);
 const struct json_member *json_member_at(struct json object, size_t index); /* in order of insertion; NULL outside */
+const struct json_member *json_find(struct json object, struct str key);    /* NULL if missing */
 const struct json *json_items(struct json array);                  /* contiguous; NULL if empty */
 
 /* jq's order: null < false < true < numbers < strings < arrays < objects; -1, 0, 1. Objects compare

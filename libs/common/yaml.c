@@ -402,7 +402,7 @@ static bool on_alias(struct reader *reader, const yaml_event_t *event) {
     }
     if (!count_nodes(reader, anchor->nodes, event->start_mark)) return false;
     if (anchor->height > reader->limits->depth_max - reader->depth) {
-        return fail(reader, ERR_TOO_LARGE, event->start_mark,
+        return fail(reader, ERR_MALFORMED, event->start_mark,
                 "nested too deeply (after aliases are expanded)");
     }
     if (!wants_key(reader))
@@ -434,7 +434,7 @@ static bool on_open(struct reader *reader, const yaml_event_t *event, bool is_ob
                 "tags other than the core schema's (!!str, !!int, ...) are not supported");
     }
     if (reader->depth == reader->limits->depth_max)
-        return fail(reader, ERR_TOO_LARGE, event->start_mark, "nested too deeply");
+        return fail(reader, ERR_MALFORMED, event->start_mark, "nested too deeply");
     reader->frames[reader->depth++] = (struct frame){
         .value = is_object ? json_object(reader->arena, 0) : json_array(reader->arena, 0),
         .anchor = anchor_name(reader, anchor),

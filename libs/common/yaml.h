@@ -15,7 +15,7 @@ struct yaml_limits {
     size_t nodes_max; /* after aliases are expanded */
 };
 
-/* Errors   MALFORMED  the message names line and column; TOO_LARGE  a limit */
+/* Errors   MALFORMED  the message names line and column, also where it is nested too deeply; TOO_LARGE  size or nodes */
 MUST_USE bool yaml_read(struct str text, const struct yaml_limits *limits, struct arena *arena,
         struct json *ret, struct err *err);
 

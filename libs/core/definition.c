@@ -4,6 +4,7 @@
 
 #include "common/arena.h"
 #include "common/assert.h"
+#include "common/hash.h"
 #include "common/limits.h"
 #include "core/definition_internal.h"
 
@@ -36,6 +37,20 @@ static struct expression_options options_of(const struct compiler *compiler) {
     return (struct expression_options){ compiler->variables, compiler->variable_count };
 }
 
+/* A secret may leave, but not be stored (language.md, E47). */
+static void refuse_secrets(struct compiler *compiler, struct str pointer) {
+    faults_add(compiler->faults, pointer, "$secrets would be stored here; use it in the arguments or the authentication of a call");
+}
+
+static const struct template *without_secrets(struct compiler *compiler, const struct template *template, struct str pointer) {
+    struct str below;
+
+    if (!compiler->takes_secrets && template_find_secrets(template, compiler->arena, &below)) {
+        refuse_secrets(compiler, str_format(compiler->arena, STR_FMT STR_FMT, STR_ARG(pointer), STR_ARG(below)));
+    }
+    return template;
+}
+
 const struct expression *compile_bare(struct compiler *compiler, struct json text, struct str pointer) {
     const struct expression *expression;
     struct expression_options options = options_of(compiler);
@@ -43,6 +58,7 @@ const struct expression *compile_bare(struct compiler *compiler, struct json tex
 
     if (json_is_null(text)) return NULL;
     if (expression_compile(template_bare(json_str(text)), &options, compiler->arena, &expression, &err)) {
+        if (expression_uses(expression, STR("secrets"))) refuse_secrets(compiler, pointer);
         return expression;
     }
     faults_add(compiler->faults, pointer, "the expression is wrong: %s", err.message);
@@ -56,7 +72,7 @@ const struct template *compile_template(struct compiler *compiler, struct json v
     struct err err;
 
     if (json_is_absent(value)) return NULL;
-    if (template_compile(value, &options, compiler->arena, &template, &below, &err)) return template;
+    if (template_compile(value, &options, compiler->arena, &template, &below, &err)) return without_secrets(compiler, template, pointer);
     struct str at = str_format(compiler->arena, STR_FMT STR_FMT, STR_ARG(pointer), STR_ARG(below));
     faults_add(compiler->faults, at, "the expression is wrong: %s", err.message);
     return NULL;
@@ -68,7 +84,9 @@ const struct template *compile_rule(struct compiler *compiler, struct json value
     struct err err;
 
     if (json_type(value) != JSON_STRING) return compile_template(compiler, value, pointer);
-    if (template_compile_bare(json_str(value), &options, compiler->arena, &template, &err)) return template;
+    if (template_compile_bare(json_str(value), &options, compiler->arena, &template, &err)) {
+        return without_secrets(compiler, template, pointer);
+    }
     faults_add(compiler->faults, pointer, "the expression is wrong: %s", err.message);
     return NULL;
 }
@@ -183,7 +201,9 @@ static struct span compile_timeout(struct compiler *compiler, struct json timeou
 struct directive compile_directive(struct compiler *compiler, struct json then, const struct task *task, struct str pointer) {
     struct str name = json_str(then);
     struct str names[64];
-    uint32_t count = task->siblings ? task->siblings->count : 0;
+    /* Branches stand side by side, none behind another (language.md, E31). */
+    bool is_branch = task->parent && task->parent->kind == TASK_FORK;
+    uint32_t count = task->siblings && !is_branch ? task->siblings->count : 0;
 
     if (name.size == 0 || str_equal(name, STR("continue"))) return (struct directive){ DIRECTIVE_CONTINUE, 0 };
     if (str_equal(name, STR("exit"))) return (struct directive){ DIRECTIVE_EXIT, 0 };
@@ -255,6 +275,14 @@ void compile_list(struct compiler *compiler, struct json list, struct str pointe
     }
 }
 
+const struct task *compile_single(struct compiler *compiler, struct str name, struct json source, struct str pointer) {
+    struct task *task = compile_task(compiler, name, source, pointer, NULL);
+
+    compile_common(compiler, task);
+    compile_kind(compiler, task);
+    return task;
+}
+
 /* The workflow is a `do` without a name of its own. */
 static void compile_root(struct compiler *compiler) {
     struct definition *definition = compiler->definition;
@@ -289,8 +317,7 @@ static void refuse_unsupported(struct compiler *compiler) {
     }
 }
 
-MUST_USE bool definition_compile(struct json document, struct arena *arena, const struct definition **ret,
-        struct faults *faults) {
+static bool compile_document(struct json document, struct arena *arena, struct definition **ret, struct faults *faults) {
     struct definition *definition = arena_new_one(arena, struct definition);
     struct compiler compiler = { .definition = definition, .arena = arena, .faults = faults };
     struct json about = json_get(document, STR("document"));
@@ -313,9 +340,20 @@ MUST_USE bool definition_compile(struct json document, struct arena *arena, cons
     return faults->count == before;
 }
 
+MUST_USE bool definition_compile(struct json document, struct arena *arena, const struct definition **ret,
+        struct faults *faults) {
+    struct definition *definition;
+    bool ok = compile_document(document, arena, &definition, faults);
+
+    *ret = definition;
+    return ok;
+}
+
 MUST_USE bool definition_load(struct str text, enum intake_format format, const struct definition **ret,
         struct faults *faults, struct err *err) {
     struct arena *arena = arena_new();
+    char hash[SHA256_HEX_SIZE];
+    struct definition *definition;
     struct json document;
 
     struct str kept = str_copy(text, arena);
@@ -323,7 +361,11 @@ MUST_USE bool definition_load(struct str text, enum intake_format format, const 
         arena_free(arena);
         return false;
     }
-    if (intake_check(document, faults) && definition_compile(document, arena, ret, faults)) return true;
+    if (intake_check(document, faults) && compile_document(document, arena, &definition, faults)) {
+        definition->hash = str_copy(sha256_hex(text, hash), arena);
+        *ret = definition;
+        return true;
+    }
     intake_locate(kept, format, faults);
     arena_free(arena);
     return err_set(err, ERR_INVALID, "the definition has %zu fault%s", faults->count, faults->count == 1 ? "" : "s");
@@ -343,6 +385,10 @@ struct str definition_name(const struct definition *definition) {
 
 struct str definition_version(const struct definition *definition) {
     return definition->version;
+}
+
+struct str definition_hash(const struct definition *definition) {
+    return definition->hash;
 }
 
 struct json definition_document(const struct definition *definition) {

@@ -190,6 +190,7 @@ MUST_USE bool definition_load(struct str text, enum intake_format format, const 
 struct str definition_namespace(const struct definition *definition);
 struct str definition_name(const struct definition *definition);
 struct str definition_version(const struct definition *definition);
+struct str definition_hash(const struct definition *definition); /* of its text, SHA-256 in hexadecimal; empty if it was not loaded from one */
 struct json definition_document(const struct definition *definition); /* as written */
 const struct task *definition_root(const struct definition *definition); /* the workflow as a `do` with pointer "" */
 const struct task *definition_task(const struct definition *definition, uint32_t index); /* NULL outside */

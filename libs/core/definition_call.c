@@ -101,21 +101,16 @@ static void compile_connection(struct compiler *compiler, struct task *task) {
 
 static const struct task *compile_body(struct compiler *compiler, struct str name, struct json source, size_t position) {
     struct str pointer = pointer_append_str(compiler, STR("/use/functions"), name);
-    struct task *parent = NULL;
 
     if (compiler->functions[position]) return compiler->functions[position];
     /* Functions see none of the caller's variables. */
     size_t outer = compiler->variable_count;
     compiler->variable_count = 8;
     compiler->functions_open = json_set(compiler->functions_open, name, json_bool(true), compiler->arena);
-    struct json item = json_set(json_object(compiler->arena, 1), name, source, compiler->arena);
-    struct json list = json_append(json_array(compiler->arena, 1), item, compiler->arena);
-    struct task_list *body = arena_new_one(compiler->arena, struct task_list);
-    compile_list(compiler, list, pointer, parent, body);
+    compiler->functions[position] = compile_single(compiler, name, source, pointer);
     compiler->functions_open = json_remove(compiler->functions_open, name, compiler->arena);
     compiler->variable_count = outer;
-    compiler->functions[position] = body->items[0];
-    return body->items[0];
+    return compiler->functions[position];
 }
 
 static void compile_function(struct compiler *compiler, struct task *task, struct str name) {
@@ -141,12 +136,15 @@ void compile_call(struct compiler *compiler, struct task *task) {
     struct str what = json_str(json_get(task->source, STR("call")));
     struct str pointer = pointer_append(compiler, task->pointer, "call");
 
-    if (str_equal(what, STR("http"))) {
-        compile_http(compiler, task);
-        return;
-    }
-    if (str_equal(what, STR("connection:1.0.0@default"))) {
-        compile_connection(compiler, task);
+    bool is_http = str_equal(what, STR("http"));
+    if (is_http || str_equal(what, STR("connection:1.0.0@default"))) {
+        compiler->takes_secrets = true;
+        if (is_http) {
+            compile_http(compiler, task);
+        } else {
+            compile_connection(compiler, task);
+        }
+        compiler->takes_secrets = false;
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {

@@ -6,7 +6,7 @@
 struct definition {
     struct arena *arena;
     struct json document;
-    struct str namespace_, name, version;
+    struct str namespace_, name, version, hash;
     struct task *root;
     struct task **tasks;
     uint32_t task_count, task_capacity;
@@ -22,6 +22,7 @@ struct compiler {
     struct faults *faults;
     struct str variables[VARIABLES_MAX];
     size_t variable_count;
+    bool takes_secrets; /* what is compiled now only leaves for the outside */
     struct json functions_open; /* names being compiled, to find cycles */
     const struct task **functions; /* compiled bodies, by position in use.functions */
 };
@@ -37,6 +38,8 @@ struct data_rule compile_data(struct compiler *compiler, struct json rule, const
 struct directive compile_directive(struct compiler *compiler, struct json then, const struct task *task, struct str pointer);
 void compile_list(struct compiler *compiler, struct json list, struct str pointer, struct task *parent,
         struct task_list *ret);
+/* A task that stands in no list: the body of a function. */
+const struct task *compile_single(struct compiler *compiler, struct str name, struct json source, struct str pointer);
 struct task *compile_task(struct compiler *compiler, struct str name, struct json source, struct str pointer,
         const struct task *parent);
 const struct schema *compile_schema(struct compiler *compiler, struct json schema, struct str pointer);

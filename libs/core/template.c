@@ -126,6 +126,20 @@ bool template_uses(const struct template *template, struct str variable) {
     return false;
 }
 
+bool template_find_secrets(const struct template *template, struct arena *arena, struct str *ret_pointer) {
+    struct str below;
+
+    if (!template->uses_secrets) return false;
+    *ret_pointer = STR("");
+    if (template->kind == TEMPLATE_EXPRESSION) return true;
+    for (size_t i = 0; i < json_size(template->value); i++) {
+        if (!template_find_secrets(template->items[i], arena, &below)) continue;
+        *ret_pointer = pointer_of(template->value, i, below, arena);
+        return true;
+    }
+    return true;
+}
+
 bool template_literal(const struct template *template, struct json *ret) {
     if (template->kind != TEMPLATE_LITERAL) return false;
     *ret = template->value;

@@ -24,6 +24,9 @@ MUST_USE bool template_compile_bare(struct str text, const struct expression_opt
 
 bool template_uses(const struct template *template, struct str variable);
 
+/* Where `$secrets` is used first, relative to the value compiled; false if nowhere. */
+bool template_find_secrets(const struct template *template, struct arena *arena, struct str *ret_pointer);
+
 /* If the template holds no expression: true, with its value. */
 bool template_literal(const struct template *template, struct json *ret);
 

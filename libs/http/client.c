@@ -273,9 +273,9 @@ static void client_free(struct client *client) {
 static bool configure(struct client *client, struct err *err) {
     const struct client_options *options = &client->options;
 
-    return egress_init(&client->egress, options->egress_any, options->egress_allow, err)
-            && trust_init(&client->trust, options->ca_file, err)
-            && add_resolves(client, options->resolve, err);
+    if (!egress_init(&client->egress, options->egress_any, options->egress_allow, err)) return err_wrap(err, "PENSTOCK_EGRESS_ALLOW");
+    if (!trust_init(&client->trust, options->ca_file, err)) return err_wrap(err, "PENSTOCK_CA");
+    return add_resolves(client, options->resolve, err) || err_wrap(err, "PENSTOCK_RESOLVE");
 }
 
 bool client_open(const struct client_options *options, struct client **ret, struct err *err) {

@@ -50,7 +50,7 @@ static bool listen_on(
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         int reason = errno;
         close(fd);
-        return err_set(err, reason == EADDRINUSE ? ERR_UNAVAILABLE : ERR_INVALID,
+        return err_set(err, reason == EADDRINUSE ? ERR_CONFLICT : ERR_INVALID,
                 "cannot listen on '%s': %s", listen_text,
                 reason == EADDRINUSE ? "the address is taken" : strerror(reason));
     }

@@ -10,7 +10,7 @@ enum { LISTEN_ADDRESS_SIZE = 64 };
 /* Opens a socket that listens on `listen` (ADDRESS:PORT, [v6]:PORT; port 0 chooses one).
  *
  * Out      *ret_fd, to be closed; ret_address: as bound, in the same form
- * Errors   INVALID  no such address; UNAVAILABLE  it is taken */
+ * Errors   INVALID  no such address; CONFLICT  it is taken */
 MUST_USE bool listen_open(const char *listen, int *ret_fd, char ret_address[LISTEN_ADDRESS_SIZE],
         uint16_t *ret_port, struct err *err);
 

@@ -18,7 +18,7 @@ struct server_options {
 /* Called on a server thread with a whole request: must not block; answers it or keeps it for later. */
 typedef void server_handler(void *user, struct request *request);
 
-/* Errors   INVALID      the address; UNAVAILABLE  it is taken */
+/* Errors   INVALID      the address; CONFLICT  it is taken */
 MUST_USE bool server_open(const struct server_options *options, server_handler *on_request, void *user,
         struct server **ret, struct err *err);
 struct str server_address(const struct server *server); /* ADDRESS:PORT as bound */

@@ -181,49 +181,34 @@ static bool wait_for_stop(int64_t ms) {
     return signals_stop_requested();
 }
 
+static bool may_try_again(const struct world *world, const char *event, const struct err *err) {
+    if (!err_is_retryable(err->code)) return false;
+    log_event(world->log, LOG_WARN, event, "error", err->message, "next", "trying again", NULL);
+    return true;
+}
+
 /* A store or bus that is away at the start is waited for: other processes may still be starting. What is wrong in the
  * settings ends the process. */
 static bool open_world(struct process *process, struct err *err) {
     struct world *world = &process->world;
     struct bus_options options = { .client_id = world->name, .partitions = (int32_t)process->config.partitions, .timeout_ms = OPEN_TRY_MS };
+    struct err bus_err;
 
     while (!world->store || !world->bus) {
-        bool ok = (world->store || store_open(process->config.store, OPEN_TRY_MS, &world->store, err))
-                && bus_open(process->config.bus, &options, &world->bus, err);
-        if (ok) break;
-        if (!err_is_retryable(err->code)) return err_wrap(err, "%s", world->store ? "PENSTOCK_BUS" : "PENSTOCK_STORE");
-        log_event(world->log, LOG_WARN, world->store ? "bus.away" : "store.away", "error", err->message, "next", "trying again", NULL);
-        if (wait_for_stop(OPEN_AGAIN_MS)) return err_set(err, ERR_CANCELLED, "stopped while waiting");
+        /* Each is tried whatever became of the other, so that /readyz names what is away and nothing else. */
+        bool store = world->store || store_open(process->config.store, OPEN_TRY_MS, &world->store, err);
+        bool bus = world->bus || bus_open(process->config.bus, &options, &world->bus, &bus_err);
+        atomic_store(&process->store_ready, store);
+        atomic_store(&process->bus_ready, bus);
+        if (!store && !may_try_again(world, "store.away", err)) return err_wrap(err, "PENSTOCK_STORE");
+        if (!bus && !may_try_again(world, "bus.away", &bus_err)) {
+            *err = bus_err;
+            return err_wrap(err, "PENSTOCK_BUS");
+        }
+        if (!(store && bus) && wait_for_stop(OPEN_AGAIN_MS)) return err_set(err, ERR_CANCELLED, "stopped while waiting");
     }
-    atomic_store(&process->store_ready, true);
-    atomic_store(&process->bus_ready, true);
     return true;
 }
-
-static void run_service(void *user) {
-    struct runner *runner = user;
-
-    while (!atomic_load(&runner->process->stopping)) loop_turn(runner->loop, TURN_MS);
-}
-
-static bool start_services(struct process *process, const struct service *const *services, struct err *err) {
-    for (size_t i = 0; services[i]; i++) {
-        struct runner *runner = &process->runners[process->runner_count];
-        assert(process->runner_count < SERVICES_MAX);
-        runner->process = process;
-        runner->service = services[i];
-        if (!loop_open(&process->world, services[i], &runner->loop, err)) return false;
-        process->runner_count++;
-    }
-    for (size_t i = 0; i < process->runner_count; i++) {
-        struct runner *runner = &process->runners[i];
-        runner->thread = thread_start(runner->service->name, run_service, runner);
-    }
-    atomic_store(&process->open, true);
-    return true;
-}
-
-/* ---- running and ending ---- */
 
 static void check_dependencies(struct process *process) {
     const struct world *world = &process->world;
@@ -240,6 +225,35 @@ static void check_dependencies(struct process *process) {
     atomic_store(&process->store_ready, store);
     atomic_store(&process->bus_ready, bus);
 }
+
+static void run_service(void *user) {
+    struct runner *runner = user;
+
+    while (!atomic_load(&runner->process->stopping)) loop_turn(runner->loop, TURN_MS);
+}
+
+static bool start_services(struct process *process, const struct service *const *services, struct err *err) {
+    for (size_t i = 0; services[i]; i++) {
+        struct runner *runner = &process->runners[process->runner_count];
+        assert(process->runner_count < SERVICES_MAX);
+        runner->process = process;
+        runner->service = services[i];
+        while (!loop_open(&process->world, services[i], &runner->loop, err)) {
+            if (!may_try_again(&process->world, "service.not_open", err)) return false;
+            check_dependencies(process);
+            if (wait_for_stop(OPEN_AGAIN_MS)) return err_set(err, ERR_CANCELLED, "stopped while waiting");
+        }
+        process->runner_count++;
+    }
+    for (size_t i = 0; i < process->runner_count; i++) {
+        struct runner *runner = &process->runners[i];
+        runner->thread = thread_start(runner->service->name, run_service, runner);
+    }
+    atomic_store(&process->open, true);
+    return true;
+}
+
+/* ---- running and ending ---- */
 
 /* Stopping is a courtesy; past the grace period the process ends as by SIGKILL, which is the tested way (SIGALRM's default). */
 static void stop_services(struct process *process) {
@@ -311,5 +325,6 @@ int runtime_main(int argc, char **argv, const struct service *const *services, c
     if (!ok && err.code != ERR_CANCELLED) fprintf(stderr, "%s: %s\n", defaults->program, err.message);
     close_process(process);
     free(process);
-    return ok || err.code == ERR_CANCELLED ? 0 : 1;
+    if (ok || err.code == ERR_CANCELLED) return 0;
+    return err.code == ERR_INVALID ? 2 : 1;
 }

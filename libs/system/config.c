@@ -52,7 +52,7 @@ static const struct setting settings[] = {
 static const struct str prefix = { "PENSTOCK_", sizeof("PENSTOCK_") - 1 };
 static const struct str file_suffix = { "_FILE", sizeof("_FILE") - 1 };
 
-/* Variables of ours that are no settings of a service: the command line's, and those of tests. */
+/* Variables of ours that are no settings of a service: the command line's, and those of tests and tools. */
 static const char *const foreign[] = { "PENSTOCK_URL", "PENSTOCK_API_KEY", "PENSTOCK_SHARED" };
 
 /* A value on its way into the configuration, and what to call it when it is refused. */
@@ -160,7 +160,7 @@ static bool is_service_link(struct str name, struct str value) {
 }
 
 static bool is_foreign(struct str name, struct str value) {
-    if (str_starts_with(name, STR("PENSTOCK_TEST_"))) return true;
+    if (str_starts_with(name, STR("PENSTOCK_TEST_")) || str_starts_with(name, STR("PENSTOCK_STACK_"))) return true;
     for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
         if (str_equal(name, str_from(foreign[i]))) return true;
     }

@@ -36,6 +36,7 @@ void signals_install(void) {
     if (stop_fd < 0) stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(stop_fd >= 0);
     handle(SIGPIPE, SIG_IGN, 0);
+    handle(SIGXFSZ, SIG_IGN, 0); /* a limit on file sizes is a full disk: an error of a write, not the end */
     handle(SIGTERM, on_signal, 0);
     /* A person who presses Ctrl-C twice does not want to wait: the second one ends the process. */
     handle(SIGINT, on_signal, (int)SA_RESETHAND);

@@ -226,14 +226,14 @@ static const struct {
     void (*make)(struct buf *buf);
     enum err_code code;
 } bombs[] = {
-    { "flow sequences in flow sequences", bomb_flow_sequences, ERR_TOO_LARGE },
-    { "flow mappings in flow mappings", bomb_flow_mappings, ERR_TOO_LARGE },
-    { "block sequences on one line", bomb_block_sequences, ERR_TOO_LARGE },
+    { "flow sequences in flow sequences", bomb_flow_sequences, ERR_MALFORMED },
+    { "flow mappings in flow mappings", bomb_flow_mappings, ERR_MALFORMED },
+    { "block sequences on one line", bomb_block_sequences, ERR_MALFORMED },
     { "explicit keys in explicit keys", bomb_explicit_keys, ERR_MALFORMED },
     { "a billion laughs", bomb_laughs, ERR_TOO_LARGE },
     { "a billion laughs in mappings", bomb_laughs_in_mappings, ERR_TOO_LARGE },
     { "a long list, many times", bomb_quadratic_alias, ERR_TOO_LARGE },
-    { "depth by aliases", bomb_alias_depth, ERR_TOO_LARGE },
+    { "depth by aliases", bomb_alias_depth, ERR_MALFORMED },
     { "a large mapping merged often", bomb_merges, ERR_TOO_LARGE },
     { "a scalar larger than a definition", bomb_scalar, ERR_TOO_LARGE },
     { "many empty lists", bomb_items, ERR_TOO_LARGE },
@@ -281,7 +281,7 @@ static void reads_large_documents(void **state) {
     repeat(&buf, "[", LIMIT_DEPTH_DEFINITION + 1);
     repeat(&buf, "]", LIMIT_DEPTH_DEFINITION + 1);
     assert_false(yaml_read(buf_str(&buf), &limits, arena, &value, &err));
-    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_int_equal(err.code, ERR_MALFORMED);
 }
 
 /* ---- places ---- */

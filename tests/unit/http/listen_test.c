@@ -22,7 +22,7 @@ static void test_addresses(void **state) {
     assert_memory_equal(address, "127.0.0.1:", 10);
     assert_int_not_equal(port, 0);
     assert_false(listen_open(address, &fd_again, again, &port_again, &err));
-    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_int_equal(err.code, ERR_CONFLICT);
     assert_non_null(strstr(err.message, address));
     close(fd);
     assert_true(listen_open("localhost:0", &fd, address, &port, &err));
