@@ -514,8 +514,8 @@ static const struct node *parse_postfix(struct parser *parser) {
         } else if (parser_is(parser, "?") || parser_is(parser, "?//")) {
             bool both = parser_is(parser, "?//");
             if (both) {
-                /* `.a? // 1` without blanks: jq 1.6 reads an alternative of patterns here and fails; we read what
-                 * is meant. */
+                /* An alternative right behind a `?`: jq 1.6 takes both for one
+                 * token and fails; we read what is meant. */
                 parser->token.text = STR("//");
             } else if (!parser_next(parser)) {
                 return NULL;
