@@ -42,14 +42,14 @@ deploy() {
     PENSTOCK_URL=$api "$root/bin/penstock" deploy "$run/order.yaml" >/dev/null
 }
 
-# Runs the orders in the background; `kills` is how often hit_one is called while they run.
-under_fire() { # NAME KILLS SECONDS-BETWEEN ORDERS
-    local name=$1 kills=$2 between=$3 status=0
-    start order-demo "$root/bin/order-demo" --api "$api" --services "$services" "$4"
+# Runs the orders in the background; HIT is called KILLS times while they run.
+under_fire() { # NAME HIT KILLS SECONDS-BETWEEN ORDERS
+    local name=$1 hit=$2 kills=$3 between=$4 status=0
+    start order-demo "$root/bin/order-demo" --api "$api" --services "$services" "$5"
     for ((kill_number = 0; kill_number < kills; kill_number++)); do
         sleep "$between" # the harm is meant to come at any moment, not after an event
         kill -0 "${pids[order-demo]}" 2>/dev/null || break
-        hit_one
+        "$hit"
     done
     wait "${pids[order-demo]}" || status=$?
     unset 'pids[order-demo]'
@@ -58,13 +58,21 @@ under_fire() { # NAME KILLS SECONDS-BETWEEN ORDERS
 }
 
 # The five take turns.
-hit_one() {
+hit_service() {
     local names=(orchestrator executor trigger api integration) name
     name=${names[kill_number % 5]}
     kill -KILL "${pids[$name]}" 2>/dev/null || true
     wait "${pids[$name]}" 2>/dev/null || true
     mv "$run/$name.log" "$run/$name.$kill_number.log"
     start_service "$name" "${admins[$name]}"
+}
+
+hit_dev() {
+    kill -KILL "${pids[penstock]}" 2>/dev/null || true
+    wait "${pids[penstock]}" 2>/dev/null || true
+    mv "$run/penstock.log" "$run/penstock.$kill_number.log"
+    PENSTOCK_LISTEN=${api#http://} PENSTOCK_ADMIN_LISTEN=${admin#http://} PENSTOCK_LOG=warn PENSTOCK_EGRESS=any \
+        start penstock "$root/bin/penstock" dev --data "$run/data"
 }
 
 real() {
@@ -74,7 +82,7 @@ real() {
     start_services
     wait_for_services
     deploy
-    under_fire "1,000 orders on Kafka and MongoDB" 10 1.5 "$run/orders.jsonl"
+    under_fire "1,000 orders on Kafka and MongoDB" hit_service 10 1.5 "$run/orders.jsonl"
     stop_all
     stop_stack
 }
@@ -84,14 +92,7 @@ embedded() {
     start_embedded "$run/data"
     wait_for penstock "$admin/readyz"
     deploy
-    hit_one() {
-        kill -KILL "${pids[penstock]}" 2>/dev/null || true
-        wait "${pids[penstock]}" 2>/dev/null || true
-        mv "$run/penstock.log" "$run/penstock.$kill_number.log"
-        PENSTOCK_LISTEN=${api#http://} PENSTOCK_ADMIN_LISTEN=${admin#http://} PENSTOCK_LOG=warn PENSTOCK_EGRESS=any \
-            start penstock "$root/bin/penstock" dev --data "$run/data"
-    }
-    under_fire "500 orders in one process" 10 0.7 "$root/examples/order-fulfilment/orders.jsonl"
+    under_fire "500 orders in one process" hit_dev 10 0.7 "$root/examples/order-fulfilment/orders.jsonl"
     stop_all
 }
 
