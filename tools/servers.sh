@@ -98,9 +98,8 @@ start_service() {
     local service=$1
 
     admins[$service]=$2
-    # Fewer partitions than the default: one small machine makes them all while we wait.
     start "$service" env "${stack_env[@]}" PENSTOCK_LISTEN="${api#http://}" PENSTOCK_ADMIN_LISTEN="$2" \
-        PENSTOCK_PARTITIONS="${PENSTOCK_PARTITIONS:-12}" PENSTOCK_LOG="${PENSTOCK_LOG:-warn}" PENSTOCK_EGRESS=any "$root/bin/penstock-$service"
+        PENSTOCK_LOG="${PENSTOCK_LOG:-warn}" PENSTOCK_EGRESS=any "$root/bin/penstock-$service"
 }
 
 wait_for_services() {
