@@ -21,7 +21,7 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu17 -D_GNU_SOURCE -I. -Ilibs $(WARNINGS) -fno-omit-frame-pointer
 CFLAGS   += $(shell pkg-config --cflags libmongoc-1.0 2>/dev/null)
 CFLAGS   += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
-LDLIBS   ?= -lrdkafka -lmongoc-1.0 -lbson-1.0 -lsqlite3 -lmicrohttpd -lcurl -lcjson -lyaml -lpcre2-8 -lsodium -lcrypto -lpthread -lm
+LDLIBS   ?= -lrdkafka -lmongoc-1.0 -lbson-1.0 -lsqlite3 -lmicrohttpd -lcurl -lyaml -lpcre2-8 -lsodium -lcrypto -lpthread -lm
 
 SOURCES  := $(sort $(wildcard libs/*/*.[ch] services/*/*.[ch] apps/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] examples/*/*.[ch]))
 BINARIES := $(patsubst services/%/main.c,bin/penstock-%,$(wildcard services/*/main.c)) $(if $(wildcard apps/cli/main.c),bin/penstock)
@@ -59,7 +59,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 $(TESTS) $(BUILD)/tests/sim/sim: %: %.o $(SUPPORT) $(SERVICES:%=$(BUILD)/lib%.a) $(archives)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -ljq $(LDLIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -ljq -lcjson $(LDLIBS)
 
 # What a folder of tests shares beside its programs.
 others    = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard $1/*.c)))
