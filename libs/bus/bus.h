@@ -104,7 +104,9 @@ void consumer_close(struct consumer *consumer);
  * Messages live in `arena`. Messages that were marked done before a restart are not given again where
  * the bus could keep that mark.
  *
- * Errors   UNAVAILABLE  the bus is away; call again (the call itself waited) */
+ * Errors   UNAVAILABLE  the bus is away; call again (the call itself waited)
+ *          CANCELLED    the broker has shut this consumer out, which happens when it comes back after a long silence: close
+ *                       it and open another; what was not done is given again */
 MUST_USE bool consumer_poll(struct consumer *consumer, int64_t timeout_ms, size_t max, struct arena *arena,
         struct batch *ret, struct err *err);
 

@@ -618,7 +618,7 @@ static bool poll_kafka(struct consumer *base, int64_t timeout_ms, size_t max, st
     if (consumer->fatal) {
         char text[KAFKA_TEXT_MAX] = "";
         rd_kafka_fatal_error(consumer->handle, text, sizeof(text));
-        return err_set(err, ERR_UNAVAILABLE, "bus: this consumer was shut out: %s", text);
+        return err_set(err, ERR_CANCELLED, "bus: this consumer was shut out: %s", text);
     }
     if (!consumer->away) return true;
     consumer->away = false;

@@ -1,5 +1,6 @@
 #include "runtime/loop.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "common/limits.h"
 #include "system/queue.h"
 
-enum { TICK_MS = 1000, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 5000, GROUP_SIZE = 64, ASSIGNED_MAX = 4096 };
+enum { TICK_MS = 1000, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 5000, ENTER_AGAIN_MS = 1000, GROUP_SIZE = 64, ASSIGNED_MAX = 4096 };
 
 /* Partitions that are assigned, so that all can be paused while a batch waits for the store. */
 struct assigned {
@@ -29,6 +30,7 @@ struct loop {
     size_t assigned_count;
     bool away;                /* the bus did not answer: said once */
     bool paused;
+    bool is_out;              /* shut out of the inboxes; nothing is done until they are open again */
 };
 
 void seat_wake(struct seat *seat) {
@@ -138,6 +140,36 @@ static void hold(struct loop *loop, const struct batch *batch) {
     loop->held = (struct batch){ messages, count };
 }
 
+/* A consumer that was shut out is of no use; another takes its place. What is held goes with it and comes again. */
+static void leave_inboxes(struct loop *loop) {
+    struct consumer *consumer = loop->seat.consumer;
+
+    lock_acquire(loop->seat.lock);
+    loop->seat.can_wake = false;
+    lock_release(loop->seat.lock);
+    while (loop->assigned_count) {
+        struct assigned at = loop->assigned[loop->assigned_count - 1];
+        on_revoke(loop, at.topic, at.partition, true);
+    }
+    loop->held.count = 0;
+    loop->backoff_ms = 0;
+    loop->paused = false;
+    consumer_close(consumer);
+    loop->seat.consumer = NULL;
+    loop->is_out = true;
+}
+
+static void enter_inboxes(struct loop *loop) {
+    const struct world *world = loop->seat.world;
+    struct err err;
+
+    if (clock_monotonic_ms(&world->clock) < loop->again_at) return;
+    loop->again_at = clock_monotonic_ms(&world->clock) + ENTER_AGAIN_MS;
+    loop->is_out = !open_inboxes(loop, &err);
+    if (loop->is_out) log_event(world->log, LOG_WARN, "inbox.away", "service", loop->service->name, "error", err.message, NULL);
+    if (!loop->is_out) log_event(world->log, LOG_INFO, "inbox.back", "service", loop->service->name, NULL);
+}
+
 static void poll_inbox(struct loop *loop, int64_t wait_ms) {
     const struct world *world = loop->seat.world;
     struct batch batch = { NULL, 0 };
@@ -149,6 +181,7 @@ static void poll_inbox(struct loop *loop, int64_t wait_ms) {
     if (!ok && !loop->away) log_event(world->log, LOG_WARN, "bus.away", "service", loop->service->name, "error", err.message, NULL);
     if (ok && loop->away) log_event(world->log, LOG_INFO, "bus.back", "service", loop->service->name, NULL);
     loop->away = !ok;
+    if (!ok && err.code == ERR_CANCELLED) leave_inboxes(loop);
     if (!ok || !batch.count) return;
     hold(loop, &batch);
     if (!held) handle(loop);
@@ -178,7 +211,13 @@ void loop_turn(struct loop *loop, int64_t wait_ms) {
         int64_t until_again = loop->again_at - clock_monotonic_ms(&world->clock);
         wait_ms = MAX(MIN(wait_ms, until_again), (int64_t)0);
     }
+    if (loop->is_out) enter_inboxes(loop);
+    if (loop->is_out) {
+        poll(NULL, 0, BACKOFF_MIN_MS);
+        return;
+    }
     if (loop->seat.consumer) poll_inbox(loop, wait_ms);
+    if (loop->is_out) return;
     if (loop->held.count && clock_monotonic_ms(&world->clock) >= loop->again_at) handle(loop);
     tick(loop);
     if (!loop->seat.consumer) return;
