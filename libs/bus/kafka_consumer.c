@@ -41,7 +41,7 @@ static const int64_t ERA_MAX = (int64_t)1 << 43; /* ms: the year 2248 */
 struct held {
     struct offsets offsets;
     int64_t era;
-    uint32_t epoch; /* of the last assignment; counts on while it is elsewhere */
+    uint32_t epoch; /* of the last assignment */
     bool mine;
     bool begun;  /* the offsets are known: there was a committed one, or a message */
     bool paused; /* by the caller */
@@ -284,6 +284,12 @@ static void call_revoke(
     consumer->callbacks.on_revoke(consumer->callbacks.user, topic, partition, lost);
 }
 
+/* Counted over all consumers of the bus: what is marked late, when a consumer has taken the place of one
+ * that was shut out, is of an earlier epoch then, too. */
+static uint32_t next_epoch(struct kafka_consumer *consumer) {
+    return __atomic_add_fetch(&consumer->kafka->epochs, 1, __ATOMIC_RELAXED);
+}
+
 static void begin(struct held *held, int64_t offset) {
     offsets_clear(&held->offsets);
     offsets_init(&held->offsets, offset, held->epoch);
@@ -298,7 +304,7 @@ static void take(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *it
     if (!held) return;
     held->mine = true;
     held->paused = held->full = held->begun = held->kept = held->lapsed = held->gone = false;
-    held->epoch++;
+    held->epoch = next_epoch(consumer);
     held->era = 0;
     offsets_clear(&held->offsets);
     if (item->offset >= 0 && !item->err) {
@@ -441,7 +447,7 @@ static void begin_again(
         struct kafka_consumer *consumer, enum topic topic, int32_t partition, int64_t offset) {
     call_revoke(consumer, topic, partition, true);
     struct held *held = find_held(consumer, topic, partition);
-    held->epoch++;
+    held->epoch = next_epoch(consumer);
     held->era = new_era(consumer, held->era);
     begin(held, offset);
     held->offsets.changed = true;

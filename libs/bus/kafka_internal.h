@@ -34,6 +34,7 @@ struct kafka {
     int64_t timeout_ms;
     int64_t session_ms;
     uint32_t identity[TOPIC_COUNT]; /* of cluster and name */
+    uint32_t epochs;                /* atomic: the last that was given to an assignment */
     struct lock *lock;
     struct producer *producer; /* with the lock: it is replaced after a fatal error */
     struct list members;       /* with the lock: consumers with a group */

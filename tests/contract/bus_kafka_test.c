@@ -289,6 +289,28 @@ static void a_topic_made_anew_may_be_longer(void **state) {
     make_anew(state, 20, true);
 }
 
+/* Work goes on while a consumer is replaced, and is marked with the one that came after. */
+static void marks_of_a_consumer_before_are_passed_over(void **state) {
+    struct fixture *fixture = *state;
+    struct inbox first = { 0 }, second = { 0 }, third = { 0 };
+
+    publish_numbers(fixture->bus, 0, 5);
+    struct consumer *consumer = open_consumer(fixture->bus, NULL);
+    inbox_fill(&first, consumer, 5);
+    consumer_close(consumer);
+    consumer = open_consumer(fixture->bus, NULL);
+    inbox_fill(&second, consumer, 1);
+    assert_true(second.items[0].epoch > first.items[0].epoch);
+    fixture_done_all(consumer, &first);
+    consumer_close(consumer);
+    consumer = open_consumer(fixture->bus, NULL);
+    inbox_fill(&third, consumer, 5);
+    consumer_close(consumer);
+    inbox_clear(&first);
+    inbox_clear(&second);
+    inbox_clear(&third);
+}
+
 /* ---- errors ---- */
 
 static void a_broken_producer_is_replaced(void **state) {
@@ -444,6 +466,7 @@ int main(void) {
         BUS_TEST(a_topic_made_anew_is_another_incarnation),
         BUS_TEST(a_topic_may_be_made_anew_under_a_consumer),
         BUS_TEST(a_topic_made_anew_may_be_longer),
+        BUS_TEST(marks_of_a_consumer_before_are_passed_over),
         BUS_TEST(a_broken_producer_is_replaced),
         BUS_TEST(a_hanging_broker_is_waited_for),
         BUS_TEST(a_broker_that_hangs_too_long_is_told),
