@@ -13,7 +13,7 @@
 #include "system/queue.h"
 #include "system/thread.h"
 
-enum { PATHS_MAX = 4096, PATH_SIZE = 256, SLOW_MAX = 64 };
+enum { PATHS_MAX = 4096, PATH_SIZE = 256, SLOW_MAX = 1024 };
 
 struct world_server {
     struct server *server;
@@ -21,6 +21,8 @@ struct world_server {
     char url[64];
     char paths[PATHS_MAX][PATH_SIZE];
     size_t path_count;
+    struct thread *slow[SLOW_MAX]; /* joined at the end */
+    size_t slow_count;
 };
 
 struct slow {
@@ -121,14 +123,16 @@ static void answer_slowly(void *user) {
     free(slow);
 }
 
-static void begin_slow(struct request *request, struct str path) {
+static void begin_slow(struct world_server *world, struct request *request, struct str path) {
     struct slow *slow = calloc(1, sizeof(*slow));
     int64_t ms = 0;
 
     assert(slow && str_to_int64(path, &ms));
     *slow = (struct slow){ request, (int)ms };
-    struct thread *thread = thread_start("slow", answer_slowly, slow);
-    (void)thread; /* it ends by itself; the test's process does not outlive it by much */
+    lock_acquire(world->lock);
+    assert(world->slow_count < SLOW_MAX);
+    world->slow[world->slow_count++] = thread_start("slow", answer_slowly, slow);
+    lock_release(world->lock);
 }
 
 static void on_request(void *user, struct request *request) {
@@ -151,7 +155,7 @@ static void on_request(void *user, struct request *request) {
     } else if (str_equal(first, STR("flaky"))) {
         answer_flaky(world, request, rest, arena);
     } else if (str_equal(first, STR("slow"))) {
-        begin_slow(request, rest);
+        begin_slow(world, request, rest);
     } else if (str_equal(first, STR("text"))) {
         answer(request, 200, "text/plain", STR("hello"));
     } else if (str_equal(first, STR("empty"))) {
@@ -179,6 +183,7 @@ struct world_server *world_open(void) {
 }
 
 void world_close(struct world_server *world) {
+    for (size_t i = 0; i < world->slow_count; i++) thread_join(world->slow[i]);
     server_close(world->server, 100);
     lock_free(world->lock);
     free(world);

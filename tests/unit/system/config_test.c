@@ -113,7 +113,7 @@ static void test_other_variables_are_left_alone(void **state) {
     (void)state;
     assert_true(load(&config,
             LIST("PENSTOCK_URL=http://x", "PENSTOCK_API_KEY=k", "PENSTOCK_SHARED=/s",
-                    "PENSTOCK_TEST_KAFKA=k", "PATH=/bin", "PENSTOCK_API_SERVICE_HOST=10.0.0.1",
+                    "PENSTOCK_TEST_KAFKA=k", "PENSTOCK_STACK_CACHE=/c", "PATH=/bin", "PENSTOCK_API_SERVICE_HOST=10.0.0.1",
                     "PENSTOCK_API_SERVICE_PORT=8000", "PENSTOCK_API_SERVICE_PORT_HTTP=8000",
                     "PENSTOCK_API_PORT=tcp://10.0.0.1:8000",
                     "PENSTOCK_API_PORT_8000_TCP=tcp://10.0.0.1:8000",
