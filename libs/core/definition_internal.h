@@ -53,6 +53,9 @@ void compile_call(struct compiler *compiler, struct task *task);
 /* use.KIND.NAME; absent, with a fault at `pointer`, if it is not there. */
 struct json compile_reference(struct compiler *compiler, const char *kind, struct str name, struct str pointer);
 
+/* The name of a loop or catch variable: as given, with or without the dollar, or the default. */
+struct str compile_variable_name(struct json name, struct str otherwise);
+
 struct str pointer_append(struct compiler *compiler, struct str pointer, const char *key);
 struct str pointer_append_str(struct compiler *compiler, struct str pointer, struct str key);
 struct str pointer_append_index(struct compiler *compiler, struct str pointer, size_t index);

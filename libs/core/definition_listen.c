@@ -124,12 +124,6 @@ static void compile_until(struct compiler *compiler, struct json until, struct s
     }
 }
 
-static struct str name_of(struct json name, struct str otherwise) {
-    struct str text = json_str_or(name, otherwise);
-
-    return str_starts_with(text, STR("$")) ? str_slice(text, 1, text.size) : text;
-}
-
 void compile_listen(struct compiler *compiler, struct task *task) {
     struct json listen = json_get(task->source, STR("listen"));
     struct json to = json_get(listen, STR("to"));
@@ -144,8 +138,8 @@ void compile_listen(struct compiler *compiler, struct task *task) {
     task->listen.has_foreach = !json_is_absent(foreach);
     if (!task->listen.has_foreach) return;
     pointer = pointer_append(compiler, task->pointer, "foreach");
-    task->listen.item = name_of(json_get(foreach, STR("item")), STR("item"));
-    task->listen.at = name_of(json_get(foreach, STR("at")), STR("index"));
+    task->listen.item = compile_variable_name(json_get(foreach, STR("item")), STR("item"));
+    task->listen.at = compile_variable_name(json_get(foreach, STR("at")), STR("index"));
     if (compiler->variable_count + 2 <= VARIABLES_MAX) {
         compiler->variables[compiler->variable_count++] = task->listen.item;
         compiler->variables[compiler->variable_count++] = task->listen.at;

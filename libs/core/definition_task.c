@@ -15,8 +15,7 @@ static void declare(struct compiler *compiler, struct str name, struct str point
     faults_add(compiler->faults, pointer, "more than %d variables are in scope here", VARIABLES_MAX);
 }
 
-/* Names may be written with or without the dollar. */
-static struct str variable_name(struct json name, struct str otherwise) {
+struct str compile_variable_name(struct json name, struct str otherwise) {
     struct str text = json_str_or(name, otherwise);
 
     return str_starts_with(text, STR("$")) ? str_slice(text, 1, text.size) : text;
@@ -49,8 +48,8 @@ static void compile_for(struct compiler *compiler, struct task *task) {
     size_t outer = compiler->variable_count;
 
     task->for_.in = compile_rule(compiler, json_get(rule, STR("in")), pointer_append(compiler, pointer, "in"));
-    task->for_.each = variable_name(json_get(rule, STR("each")), STR("item"));
-    task->for_.at = variable_name(json_get(rule, STR("at")), STR("index"));
+    task->for_.each = compile_variable_name(json_get(rule, STR("each")), STR("item"));
+    task->for_.at = compile_variable_name(json_get(rule, STR("at")), STR("index"));
     declare(compiler, task->for_.each, pointer);
     declare(compiler, task->for_.at, pointer);
     task->for_.while_ = compile_bare(compiler, json_get(task->source, STR("while")), pointer_append(compiler, task->pointer, "while"));
@@ -97,7 +96,7 @@ void compile_try(struct compiler *compiler, struct task *task) {
     task->try_.filter = json_get(json_get(catch, STR("errors")), STR("with"));
     task->try_.filter_template = compile_template(compiler, task->try_.filter,
             pointer_append(compiler, pointer_append(compiler, pointer, "errors"), "with"));
-    task->try_.as = variable_name(json_get(catch, STR("as")), STR("error"));
+    task->try_.as = compile_variable_name(json_get(catch, STR("as")), STR("error"));
     declare(compiler, task->try_.as, pointer);
     task->try_.when = compile_bare(compiler, json_get(catch, STR("when")), pointer_append(compiler, pointer, "when"));
     task->try_.except_when = compile_bare(compiler, json_get(catch, STR("exceptWhen")), pointer_append(compiler, pointer, "exceptWhen"));

@@ -7,8 +7,6 @@
 #include "wire/journal.h"
 #include "wire/wire.h"
 
-struct server_state;
-
 enum { PARTITIONS_MAX = 4096 };
 
 struct orchestrator {
